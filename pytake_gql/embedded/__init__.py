@@ -38,7 +38,7 @@ class Running:
 def ensure_postgres(state: Path, *, durable: bool = True) -> Server:
     """Give the PostgreSQL of this state directory, with a database `pytake`, started unless it runs.
 
-    Not durable, for tests: it survives kill -9, but not a crash of the machine.
+    Not durable, for tests: a kill -9 may lose the last commits, a crash of the machine everything.
     """
     return Postgres(state).ensure(durable=durable)
 
@@ -46,7 +46,7 @@ def ensure_postgres(state: Path, *, durable: bool = True) -> Server:
 def ensure_valkey(state: Path, *, durable: bool = True) -> Server:
     """Give the Valkey of this state directory, started unless it runs.
 
-    Not durable, for tests: it starts empty.
+    Not durable, for tests: it always starts empty.
     """
     return Valkey(state).ensure(durable=durable)
 

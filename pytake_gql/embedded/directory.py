@@ -32,9 +32,7 @@ _TAIL_BYTES = 8_192
 _TAIL_LINES = 20
 
 
-def default_state_directory(
-    project: Path, *, home: Path | None = None, state_home: Path | None = None
-) -> Path:
+def default_state_directory(project: Path, *, home: Path | None = None, state_home: Path | None = None) -> Path:
     """Name one directory for each checkout.
 
     `state_home` is XDG_STATE_HOME, `home` the user's home where it is not that of the account. Root's lies
@@ -52,9 +50,7 @@ def _home_of_account() -> Path:
     try:
         return Path(pwd.getpwuid(os.geteuid()).pw_dir)
     except KeyError:
-        raise EmbeddedServerError(
-            f"The user {os.geteuid()} has no home to keep the servers' state in."
-        ) from None
+        raise EmbeddedServerError(f"The user {os.geteuid()} has no home to keep the servers' state in.") from None
 
 
 @dataclass(frozen=True, slots=True)

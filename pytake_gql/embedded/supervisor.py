@@ -77,9 +77,7 @@ class Supervisor(ABC):
     def ensure(self, *, durable: bool) -> Server:
         """Start it unless it runs. A server that runs is taken as it is, whatever its durability."""
         if not processes.can_be_watched():
-            raise EmbeddedServerError(
-                f"{self.title} can be started here on Linux only: name a server of your own."
-            )
+            raise EmbeddedServerError(f"{self.title} can be started here on Linux only: name a server of your own.")
         with self._explained("started"):
             self.directory.make()
             with self.directory.lock():

@@ -1,0 +1,44 @@
+"""What the machine says of its processes, asked without the code under test."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Starter = Callable[[str, Path], "subprocess.Popen[str]"]
+
+
+def command_lines() -> dict[int, list[str]]:
+    """Read the words of every process's command line; a zombie has none."""
+    lines = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                lines[int(entry.name)] = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return lines
+
+
+def servers_below(state: Path) -> list[int]:
+    """Find the servers whose command line names a path below this directory."""
+    return [
+        pid
+        for pid, words in command_lines().items()
+        if Path(words[0]).name in {"postgres", "valkey-server"}
+        and any(word.startswith(f"{state}/") for word in words[1:])
+    ]
+
+
+def kill(pid: int, how: signal.Signals) -> None:
+    """Return when it is dead."""
+    os.kill(pid, how)
+    while command_lines().get(pid, [""]) != [""]:
+        time.sleep(0.005)
+
+
+def stranger(*, uid: int | None = None) -> "subprocess.Popen[bytes]":
+    """Start a process that has nothing to do with any server."""
+    return subprocess.Popen(["/bin/sleep", "60"], user=uid)
