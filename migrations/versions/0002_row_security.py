@@ -1,0 +1,153 @@
+"""Roles, policies, and the functions that work across organizations.
+
+Revision ID: 0002
+Revises: 0001
+"""
+
+from alembic import op
+
+from migrations.row_security import (
+    API_ROLE,
+    ENGINE_ROLE,
+    create_engine_function,
+    open_to_engine,
+    protect,
+)
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+TENANT_TABLES = (
+    "channels",
+    "contact_identities",
+    "contacts",
+    "conversation_counters",
+    "conversations",
+    "data_keys",
+    "departments",
+    "frontends",
+    "idempotency_keys",
+    "invitations",
+    "members",
+    "messages",
+    "queue_members",
+    "queues",
+    "timeline_entries",
+)
+# Of accounts and mails, which belong to persons, not to organizations.
+GLOBAL_TABLES = ("accounts", "mails", "password_resets", "refresh_tokens", "sessions")
+
+FUNCTIONS = (
+    (
+        "engine_memberships(of_account uuid)",
+        "TABLE (organization_id uuid, member_id uuid)",
+        """SELECT m.organization_id, m.id FROM members m JOIN organizations o ON o.id = m.organization_id
+        WHERE m.account_id = of_account AND m.is_active AND m.removed_at IS NULL AND o.is_active
+        ORDER BY m.organization_id""",
+    ),
+    (
+        "engine_authority(of_session uuid)",
+        """TABLE (account_id uuid, organization_id uuid, home_organization_id uuid, member_id uuid, role text,
+        scope text, name text, locale text)""",
+        """SELECT s.account_id, s.organization_id, s.home_organization_id, s.member_id, m.role::text,
+               m.conversation_scope::text, m.name::text, o.locale::text
+        FROM sessions s
+        JOIN members m ON m.organization_id = s.home_organization_id AND m.id = s.member_id
+        JOIN organizations h ON h.id = s.home_organization_id
+        JOIN organizations o ON o.id = s.organization_id
+        WHERE s.id = of_session AND s.ended_at IS NULL AND m.is_active AND m.removed_at IS NULL AND h.is_active
+          AND (s.organization_id = s.home_organization_id OR m.role = 'SUPER_ADMIN')""",
+    ),
+    (
+        "engine_channel_organization(of_channel uuid)",
+        "uuid",
+        """SELECT c.organization_id FROM channels c JOIN organizations o ON o.id = c.organization_id
+        WHERE c.id = of_channel AND o.is_active""",
+    ),
+    (
+        "engine_invitation(of_token bytea)",
+        "TABLE (organization_id uuid, invitation_id uuid)",
+        """SELECT i.organization_id, i.id FROM invitations i JOIN organizations o ON o.id = i.organization_id
+        WHERE i.token_hash = of_token AND o.is_active""",
+    ),
+    (
+        "engine_origin_organizations(of_origin text)",
+        "SETOF uuid",
+        """SELECT f.organization_id FROM frontends f JOIN organizations o ON o.id = f.organization_id
+        WHERE f.origin = of_origin AND f.is_active AND o.is_active""",
+    ),
+    (
+        "engine_organizations(looking_for text)",
+        "TABLE (organization_id uuid, name text)",
+        """SELECT o.id, o.name::text FROM organizations o
+        WHERE looking_for IS NULL OR o.name ILIKE looking_for OR o.slug ILIKE looking_for""",
+    ),
+    (
+        "engine_due_messages(until timestamptz, at_most integer)",
+        "TABLE (organization_id uuid, message_id uuid)",
+        """SELECT m.organization_id, m.id FROM messages m WHERE m.due_at <= until ORDER BY m.due_at LIMIT at_most""",
+    ),
+)
+
+
+def upgrade() -> None:
+    for role in (API_ROLE, ENGINE_ROLE):
+        op.execute(
+            f"""DO $$ BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+                CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
+            END IF;
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+            END $$"""
+        )
+        op.execute(f"GRANT {role} TO CURRENT_USER")
+        op.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
+    for table in TENANT_TABLES:
+        protect(table)
+    protect("organizations", column="id")
+    protect("audit_entries", privileges="SELECT, INSERT")
+    for table in GLOBAL_TABLES:
+        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {API_ROLE}")
+    op.execute(f"GRANT SELECT ON alembic_version TO {API_ROLE}")
+
+    open_to_engine("organizations", "id", "name", "slug", "is_active", "locale")
+    open_to_engine(
+        "members",
+        *(
+            "organization_id",
+            "id",
+            "account_id",
+            "role",
+            "is_active",
+            "removed_at",
+            "conversation_scope",
+            "name",
+        ),
+    )
+    op.execute(
+        "GRANT SELECT (id, account_id, organization_id, home_organization_id, member_id, ended_at) "
+        f"ON sessions TO {ENGINE_ROLE}"
+    )
+    open_to_engine("channels", "organization_id", "id")
+    open_to_engine("invitations", "organization_id", "id", "token_hash")
+    open_to_engine("frontends", "organization_id", "origin", "is_active")
+    open_to_engine("messages", "organization_id", "id", "due_at")
+    for signature, returns, body in FUNCTIONS:
+        create_engine_function(signature, returns, body)
+
+
+def downgrade() -> None:
+    for signature, _, _ in reversed(FUNCTIONS):
+        op.execute(f"DROP FUNCTION {signature}")
+    for table in ("organizations", "members", "channels", "invitations", "frontends", "messages"):
+        op.execute(f"DROP POLICY engine ON {table}")
+    for table in (*TENANT_TABLES, "organizations", "audit_entries"):
+        op.execute(f"DROP POLICY tenant ON {table}")
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    for role in (API_ROLE, ENGINE_ROLE):
+        # Other databases of the server may know the role: only what it has here goes.
+        op.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
+        op.execute(f"REVOKE ALL ON SCHEMA public FROM {role}")

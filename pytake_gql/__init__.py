@@ -1,0 +1,1 @@
+"""PyTake: a multi-tenant customer-service platform behind one GraphQL schema."""

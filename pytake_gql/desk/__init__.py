@@ -1,0 +1,1 @@
+"""People talking: queues, contacts, channels, conversations."""

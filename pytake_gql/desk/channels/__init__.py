@@ -1,0 +1,1 @@
+"""Where contacts write: web chat, and later WhatsApp and Instagram."""

@@ -1,0 +1,45 @@
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from pytake_gql.kernel.db import Instant, TenantModel, text_enum, within_organization
+
+
+class ChannelKind(StrEnum):
+    WEB_CHAT = "WEB_CHAT"
+    WHATSAPP = "WHATSAPP"
+    INSTAGRAM = "INSTAGRAM"
+
+
+class ChannelStatus(StrEnum):
+    CONNECTED = "CONNECTED"
+    DISCONNECTED = "DISCONNECTED"
+    ERROR = "ERROR"
+
+
+class Channel(TenantModel, table=True):
+    __tablename__ = "channels"
+    __table_args__ = (
+        sa.UniqueConstraint("organization_id", "name"),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "queue_id"],
+            ["queues.organization_id", "queues.id"],
+            ondelete="SET NULL (queue_id)",
+        ),
+        within_organization(),
+    )
+
+    kind: ChannelKind = Field(sa_type=text_enum(ChannelKind))
+    name: str = Field(max_length=120)
+    status: ChannelStatus = Field(default=ChannelStatus.CONNECTED, sa_type=text_enum(ChannelStatus))
+    last_error: str | None = Field(default=None, max_length=1000)
+    queue_id: UUID | None = None
+    settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    sealed_secrets: bytes | None = None
+    """Encrypted by the vault; written, never read back."""
+    created_at: datetime = Field(sa_type=Instant)

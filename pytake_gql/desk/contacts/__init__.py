@@ -1,0 +1,1 @@
+"""The people who write in, and who they are on each channel."""

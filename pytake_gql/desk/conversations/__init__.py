@@ -1,0 +1,1 @@
+"""Conversations, their messages, and the timeline of what happened in them."""

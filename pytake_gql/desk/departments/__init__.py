@@ -1,0 +1,1 @@
+"""Departments: the parts of a company that own queues."""

@@ -1,0 +1,1 @@
+"""What a queue is. What moves through it is routing."""

@@ -1,0 +1,1 @@
+"""What moves through queues: waiting, pulling, assigning."""

@@ -1,0 +1,1 @@
+"""The contact's side of a web chat: the public door."""

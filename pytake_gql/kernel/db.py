@@ -1,0 +1,179 @@
+"""The database: tenant tables, and sessions that cannot leave their organization (house.md §3).
+
+Three locks, each of which holds alone: composite keys, the session's criterion below, and row-level security
+with the value that `TenantConnection` sends along with BEGIN.
+"""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.orm.session import SessionTransaction
+from sqlmodel import Field, SQLModel
+
+from pytake_gql.kernel.ids import uuid7
+
+API_ROLE = "pytake_api"
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A `timestamptz`; naive datetimes are refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a naive datetime is no instant")
+        return value
+
+
+def text_enum(kind: type[Enum]) -> Any:
+    """An enum stored as text, so that it may gain values without a migration."""
+    return sa.Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=40,
+        values_callable=lambda e: [m.value for m in e],
+    )
+
+
+class TenantModel(SQLModel):
+    """A row of one organization: primary key (organization_id, id), the id a UUIDv7 made by the application."""
+
+    organization_id: UUID = Field(default=None, primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+
+
+def belongs_to(table: str, *columns: str, ondelete: str = "NO ACTION") -> sa.ForeignKeyConstraint:
+    """A foreign key inside the organization: `columns` is the parent's id here (one column)."""
+    return sa.ForeignKeyConstraint(
+        ["organization_id", *columns], [f"{table}.organization_id", f"{table}.id"], ondelete=ondelete
+    )
+
+
+def within_organization() -> sa.ForeignKeyConstraint:
+    """The foreign key of a tenant table that has no other tenant parent."""
+    return sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"], ondelete="CASCADE")
+
+
+class TenancyViolation(Exception):
+    """A programming fault: a row of one organization in a session of another."""
+
+
+class TenantConnection(asyncpg.Connection):
+    """Sends the organization along with BEGIN, in the same round trip and for that transaction only.
+
+    A session-level setting would leak to the pool's next user. The value is a parsed UUID, never text from
+    outside, and it is spent by the BEGIN that it was set for.
+    """
+
+    organization_id: UUID | None = None
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
+        if query.startswith("BEGIN") and self.organization_id is not None:
+            query += f"; SET LOCAL app.organization_id = '{self.organization_id}'"
+            self.organization_id = None
+        status: str = await super().execute(query, *args, timeout=timeout)
+        return status
+
+
+class TenantSession(Session):
+    """Knows its organization, adds it to every ORM statement, stamps new rows and refuses another's."""
+
+
+def _organization_of(entity: Any) -> Any:
+    """The column to compare; SQLAlchemy also asks for the unmapped TenantModel, when it reads the criterion."""
+    return getattr(entity, "organization_id", sa.column("organization_id", sa.Uuid()))
+
+
+def confine(state: ORMExecuteState) -> None:
+    """Add the session's criterion. Without an organization a session sees no tenant row at all."""
+    organization_id = state.session.info["organization_id"]
+    if organization_id is None:
+        option = with_loader_criteria(TenantModel, lambda _: sa.false(), include_aliases=True)
+    else:
+        option = with_loader_criteria(
+            TenantModel, lambda entity: _organization_of(entity) == organization_id, include_aliases=True
+        )
+    if not state.is_insert:
+        state.statement = state.statement.options(option)
+
+
+@event.listens_for(TenantSession, "before_flush")
+def _stamp(session: Session, _context: Any, _instances: Any) -> None:
+    organization_id = session.info["organization_id"]
+    for row in (*session.new, *session.dirty):
+        if isinstance(row, TenantModel):
+            if row.organization_id is None:  # the column is filled here, not by its maker
+                row.organization_id = organization_id  # type: ignore[unreachable]
+            if organization_id is None or row.organization_id != organization_id:
+                raise TenancyViolation(f"{type(row).__name__} does not belong to the session's organization")
+
+
+@event.listens_for(TenantSession, "after_begin")
+def _announce(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    if isinstance(driver, TenantConnection):
+        driver.organization_id = session.info["organization_id"]
+
+
+event.listen(TenantSession, "do_orm_execute", confine)
+
+
+class Database:
+    """The pool of one process. Connections take the role that owns nothing as a startup parameter."""
+
+    def __init__(
+        self, url: str, *, role: str = API_ROLE, pool_size: int = 20, statement_timeout_ms: int = 3000
+    ) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            driver_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            connect_args={
+                "connection_class": TenantConnection,
+                "timeout": 5,
+                "server_settings": {
+                    "role": role,
+                    "application_name": "pytake",
+                    "statement_timeout": str(statement_timeout_ms),
+                    "idle_in_transaction_session_timeout": "30000",
+                },
+            },
+        )
+
+    def session(self, organization_id: UUID | None) -> AsyncSession:
+        """A session of one organization, or of none: that one reaches global tables only."""
+        return AsyncSession(
+            self.engine,
+            sync_session_class=TenantSession,
+            expire_on_commit=False,
+            info={"organization_id": organization_id},
+        )
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def driver_url(url: str) -> str:
+    """The same address for SQLAlchemy's asyncpg dialect."""
+    return sa.make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

@@ -1,0 +1,1 @@
+"""The GraphQL side of the kernel: types with descriptions, fields with rules, errors with codes."""

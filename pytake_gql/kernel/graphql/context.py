@@ -1,0 +1,101 @@
+"""What resolvers work with: the principal, the ports, short read sessions, and loaders of one operation."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
+
+import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry.dataloader import DataLoader
+
+from pytake_gql.kernel.errors import Unauthenticated
+from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.principal import Anonymous, MemberPrincipal, Principal, VisitorPrincipal
+from pytake_gql.kernel.translation import DEFAULT_LOCALE
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+Batch: TypeAlias = Callable[[AsyncSession, Sequence[K]], Awaitable[Mapping[K, V]]]
+
+
+@dataclass(slots=True)
+class Context:
+    """Of one operation; a websocket makes one for each, and new loaders for each push."""
+
+    ports: Ports
+    principal: Principal = field(default_factory=Anonymous)
+    request_id: str = ""
+    locale: str = DEFAULT_LOCALE
+    ip_address: str | None = None
+    user_agent: str | None = None
+    origin: str | None = None
+    connection_params: dict[str, Any] | None = None
+    _uow: UnitOfWork | None = None
+    _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def uow(self) -> UnitOfWork:
+        """The unit of work of the mutation that runs now."""
+        if self._uow is None:
+            raise RuntimeError("only a mutation has a unit of work")
+        return self._uow
+
+    @property
+    def member(self) -> MemberPrincipal:
+        if not isinstance(self.principal, MemberPrincipal):
+            raise Unauthenticated
+        return self.principal
+
+    @property
+    def visitor(self) -> VisitorPrincipal:
+        if not isinstance(self.principal, VisitorPrincipal):
+            raise Unauthenticated
+        return self.principal
+
+    @property
+    def organization_id(self) -> UUID:
+        if self.principal.organization_id is None:
+            raise Unauthenticated
+        return self.principal.organization_id
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A short session of the caller's organization; siblings resolve concurrently and must not share one."""
+        async with self.ports.database.session(self.principal.organization_id) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[UnitOfWork]:
+        """The unit of work of a mutation field; mutation fields run one after the other."""
+        async with self.ports.units.open(self.principal) as uow:
+            uow.ip_address = self.ip_address
+            self._uow = uow
+            try:
+                yield uow
+            finally:
+                self._uow = None
+        self.forget()
+
+    async def load(self, batch: "Batch[K, V]", key: K) -> V | None:
+        """One value, fetched together with all that this operation asks of the same batch function."""
+        loader = self._loaders.get(batch)
+        if loader is None:
+
+            async def load_all(keys: list[K]) -> list[V | None]:
+                async with self.read() as session:
+                    found = await batch(session, keys)
+                return [found.get(key) for key in keys]
+
+            loader = self._loaders[batch] = DataLoader(load_fn=load_all, max_batch_size=500)
+        value: V | None = await loader.load(key)
+        return value
+
+    def forget(self) -> None:
+        """Drops what was loaded: after a write, and before each push of a subscription."""
+        self._loaders.clear()
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,96 @@
+"""Decorators for GraphQL types whose docstrings are their descriptions.
+
+A class's docstring describes the type, the string below an attribute the field, a resolver's docstring its
+field: the public manual stands where the code stands.
+"""
+
+import ast
+import inspect
+import itertools
+import textwrap
+from collections.abc import Callable
+from enum import EnumMeta
+from typing import Any, TypeVar, dataclass_transform
+
+import strawberry
+from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
+from strawberry.types.field import StrawberryField
+
+T = TypeVar("T")
+E = TypeVar("E", bound=EnumMeta)
+
+
+@dataclass_transform(field_specifiers=(strawberry.field, StrawberryField))
+def object_type(cls: type[T]) -> type[T]:
+    return _described(cls, strawberry.type(cls, description=inspect.getdoc(cls)))
+
+
+@dataclass_transform(field_specifiers=(strawberry.field, StrawberryField))
+def interface_type(cls: type[T]) -> type[T]:
+    return _described(cls, strawberry.interface(cls, description=inspect.getdoc(cls)))
+
+
+@dataclass_transform(field_specifiers=(strawberry.field, StrawberryField), kw_only_default=True)
+def input_type(cls: type[T]) -> type[T]:
+    return _described(cls, strawberry.input(cls, description=inspect.getdoc(cls)))
+
+
+def enum_type(cls: E) -> E:
+    """Makes an enum of the domain one of the schema, too."""
+    text = cls.__dict__.get("__doc__")
+    strawberry.enum(cls, description=inspect.cleandoc(text) if text else None)
+    return cls
+
+
+def field(resolver: Callable[..., Any]) -> Any:
+    """A field with a resolver; its docstring is the description."""
+    return strawberry.field(resolver, description=inspect.getdoc(resolver))
+
+
+def extend(target: type[Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Adds a field to the type of a domain below: `Member.queues` is the queues' to answer, not the members'.
+
+    The resolver's first parameter is `self: strawberry.Parent[Member]`.
+    """
+
+    def add(resolver: Callable[..., Any]) -> Any:
+        definition = _definition(target)
+        added: StrawberryField = strawberry.field(resolver, description=inspect.getdoc(resolver))
+        added.python_name = resolver.__name__
+        added.origin = target
+        definition.fields.append(added)
+        return added
+
+    return add
+
+
+def _definition(cls: type[Any]) -> StrawberryObjectDefinition:
+    return get_object_definition(cls, strict=True)
+
+
+def _described(source: type[T], cls: type[T]) -> type[T]:
+    texts = _attribute_docstrings(source)
+    for item in _definition(cls).fields:
+        if item.description is None:
+            item.description = texts.get(item.python_name)
+    return cls
+
+
+def _attribute_docstrings(cls: type[Any]) -> dict[str, str]:
+    """The string literals that stand below the annotated attributes of the class, own ones over inherited ones."""
+    texts: dict[str, str] = {}
+    for ancestor in reversed(cls.__mro__):
+        if ancestor.__module__.partition(".")[0] not in {"pytake_gql", "tests"}:
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(ancestor))).body[0]
+        statements = body.body if isinstance(body, ast.ClassDef) else []
+        for attribute, below in itertools.pairwise(statements):
+            if (
+                isinstance(attribute, ast.AnnAssign)
+                and isinstance(attribute.target, ast.Name)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+                and isinstance(below.value.value, str)
+            ):
+                texts[attribute.target.id] = inspect.cleandoc(below.value.value)
+    return texts

@@ -1,0 +1,63 @@
+"""Token buckets in Redis, by the server's clock; without Redis each process counts for itself."""
+
+import logging
+import time
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from pytake_gql.kernel.errors import RateLimited
+
+log = logging.getLogger(__name__)
+
+_MOST_LOCAL_BUCKETS = 100_000
+
+# Keeps (tokens, instant) and answers the seconds to wait: 0 when `cost` was taken.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local capacity, per_second, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local state = redis.call('HMGET', KEYS[1], 'tokens', 'at')
+local tokens = math.min(capacity, (tonumber(state[1]) or capacity) + (now - (tonumber(state[2]) or now)) * per_second)
+local wait = 0
+if tokens >= cost then tokens = tokens - cost else wait = (cost - tokens) / per_second end
+redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', tostring(now))
+redis.call('PEXPIRE', KEYS[1], math.ceil(capacity / per_second * 1000) + 1000)
+return tostring(wait)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A bucket of `capacity` that refills by `per_second`."""
+
+    capacity: float
+    per_second: float
+
+
+class Limiter:
+    def __init__(self, redis: Redis) -> None:
+        self._take = redis.register_script(_TAKE)
+        self._local: dict[str, tuple[float, float]] = {}
+
+    async def take(self, key: str, rate: Rate, cost: float = 1.0) -> None:
+        """Takes from the bucket `key`, or raises `RateLimited`."""
+        try:
+            answer = await self._take(keys=[f"pytake:bucket:{key}"], args=[rate.capacity, rate.per_second, cost])
+            wait = float(answer)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("the limiter counts locally: %s", error)
+            wait = self._take_locally(key, rate, cost)
+        if wait > 0:
+            raise RateLimited(wait)
+
+    def _take_locally(self, key: str, rate: Rate, cost: float) -> float:
+        now = time.monotonic()
+        if len(self._local) >= _MOST_LOCAL_BUCKETS:
+            self._local.clear()
+        tokens, at = self._local.get(key, (rate.capacity, now))
+        tokens = min(rate.capacity, tokens + (now - at) * rate.per_second)
+        enough = tokens >= cost
+        self._local[key] = (tokens - cost if enough else tokens, now)
+        return 0.0 if enough else (cost - tokens) / rate.per_second

@@ -1,0 +1,54 @@
+"""What one process has at hand: made by `bootstrap`, carried by every context."""
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from pytake_gql.kernel.bus import Bus
+from pytake_gql.kernel.clock import Clock
+from pytake_gql.kernel.db import Database
+from pytake_gql.kernel.jobs import Jobs
+from pytake_gql.kernel.limiter import Limiter
+from pytake_gql.kernel.principal import Principal
+from pytake_gql.kernel.settings import Settings
+from pytake_gql.kernel.tokens import Tokens
+from pytake_gql.kernel.unit_of_work import UnitsOfWork
+
+
+class Authority(Protocol):
+    """Says who is asking, and whether they still may (G11, G12)."""
+
+    async def identify(self, token: str | None) -> Principal:
+        """The principal that a bearer token stands for.
+
+        Anonymous without a token; raises `Unauthenticated` for one that is malformed, expired or ended.
+        """
+        ...
+
+    async def renew(self, principal: Principal) -> Principal | None:
+        """The principal as it stands now (role, scope), at most 2 s old; None when it has lost its place.
+
+        Asked for each operation and each push of a socket: a socket lives as long as its session, not as its
+        token.
+        """
+        ...
+
+    async def allows_origin(self, origin: str, organization_id: UUID | None) -> bool:
+        """Whether a browser page there may call.
+
+        The service's own may, and a front end of that organization; of any, before the organization is known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    settings: Settings
+    clock: Clock
+    database: Database
+    bus: Bus
+    jobs: Jobs
+    limiter: Limiter
+    tokens: Tokens
+    units: UnitsOfWork
+    authority: Authority

@@ -1,0 +1,124 @@
+"""One transaction: one mutation field, one job, or one webhook delivery. One commit, publish after."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+from pytake_gql.kernel.bus import Bus, Wake
+from pytake_gql.kernel.clock import Clock
+from pytake_gql.kernel.db import Database, TenantModel
+from pytake_gql.kernel.events import Event, Listeners
+from pytake_gql.kernel.jobs import Job, Jobs
+from pytake_gql.kernel.principal import Principal, System
+from pytake_gql.kernel.settings import Settings
+
+
+class UnitOfWork:
+    """What a service verb works with: a session confined to the organization, the instant, and what to tell whom.
+
+    `now()` is the same throughout. Nobody but the maker of the unit commits.
+    """
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        now: datetime,
+        listeners: Listeners,
+        settings: Settings,
+    ) -> None:
+        self.session = session
+        self.principal = principal
+        self.settings = settings
+        self.ip_address: str | None = None
+        self._now = now
+        self._listeners = listeners
+        self._events: list[Event] = []
+        self.wakes: dict[Wake, None] = {}
+        self.jobs: dict[Job, None] = {}
+
+    @property
+    def organization_id(self) -> UUID:
+        organization_id: UUID | None = self.session.sync_session.info["organization_id"]
+        if organization_id is None:
+            raise RuntimeError("this unit of work belongs to no organization")
+        return organization_id
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def enter(self, organization_id: UUID) -> None:
+        """From here on the transaction works in that organization.
+
+        For verbs that find out the organization themselves (sign-in, visits, super admins): nothing of the one
+        before stays at hand.
+        """
+        await self.session.flush()
+        self.session.expunge_all()
+        self.session.sync_session.info["organization_id"] = organization_id
+        await self.session.execute(sa.select(sa.func.set_config("app.organization_id", str(organization_id), True)))
+
+    def add(self, row: SQLModel) -> None:
+        self.session.add(row)
+
+    def insert(self, model: type[TenantModel], values: Mapping[str, Any]) -> Insert:
+        """An INSERT into a tenant table, stamped; for ON CONFLICT, which `add` cannot say."""
+        return insert(model).values(organization_id=self.organization_id, **values)
+
+    def emit(self, event: Event) -> None:
+        """Its listeners run just before the commit."""
+        self._events.append(event)
+
+    def wake(self, topic: str, data: str | int | None = None) -> None:
+        """Publishes on the bus, after the commit."""
+        self.wakes[Wake(topic, data)] = None
+
+    def enqueue(self, job: Job) -> None:
+        """Wakes a worker, after the commit."""
+        self.jobs[job] = None
+
+    async def settle(self) -> None:
+        """Runs the listeners, those of the events that listeners emit too, and writes everything."""
+        while self._events:
+            event = self._events.pop(0)
+            for listener in self._listeners.of(event):
+                await listener(self, event)
+        await self.session.flush()
+
+
+class UnitsOfWork:
+    """Opens units of work with the process's ports."""
+
+    def __init__(
+        self, database: Database, clock: Clock, bus: Bus, jobs: Jobs, listeners: Listeners, settings: Settings
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._bus = bus
+        self._jobs = jobs
+        self._listeners = listeners
+        self._settings = settings
+
+    @asynccontextmanager
+    async def open(self, principal: Principal) -> AsyncIterator[UnitOfWork]:
+        """Commits once when the block ends well, then publishes and enqueues; else nothing happened."""
+        async with self._database.session(principal.organization_id) as session:
+            uow = UnitOfWork(session, principal, self._clock.now(), self._listeners, self._settings)
+            yield uow
+            await uow.settle()
+            await session.commit()
+        if uow.wakes:
+            await self._bus.publish(uow.wakes)
+        if uow.jobs:
+            await self._jobs.enqueue(list(uow.jobs))
+
+    def of_system(self, organization_id: UUID | None) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Like `open`, for a job."""
+        return self.open(System(organization_id))

@@ -1,0 +1,28 @@
+"""Every table, imported so that the metadata is whole: for migrations and for tests that walk it."""
+
+from pytake_gql.desk.channels import models as channels
+from pytake_gql.desk.contacts import models as contacts
+from pytake_gql.desk.conversations import models as conversations
+from pytake_gql.desk.departments import models as departments
+from pytake_gql.desk.queues import models as queues
+from pytake_gql.insight.audit import models as audit
+from pytake_gql.kernel import idempotency, vault
+from pytake_gql.tenancy.auth import models as auth
+from pytake_gql.tenancy.mail import models as mail
+from pytake_gql.tenancy.members import models as members
+from pytake_gql.tenancy.organizations import models as organizations
+
+__all__ = [
+    "audit",
+    "auth",
+    "channels",
+    "contacts",
+    "conversations",
+    "departments",
+    "idempotency",
+    "mail",
+    "members",
+    "organizations",
+    "queues",
+    "vault",
+]

@@ -1,0 +1,1 @@
+"""Who may be here: organizations, members, sign-in."""

@@ -1,0 +1,1 @@
+"""Signing in: passwords, sessions, refresh tokens, and what a token still stands for."""

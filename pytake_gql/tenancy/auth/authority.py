@@ -1,0 +1,131 @@
+"""What a token still stands for: read from the session's row, at most 2 s old (G11, G12)."""
+
+import time
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from pytake_gql.kernel.db import Database
+from pytake_gql.kernel.errors import Unauthenticated
+from pytake_gql.kernel.principal import (
+    Anonymous,
+    ConversationScope,
+    MemberPrincipal,
+    Principal,
+    Role,
+    VisitorPrincipal,
+)
+from pytake_gql.kernel.settings import Settings
+from pytake_gql.kernel.tokens import InvalidToken, TokenKind, Tokens
+
+FRESH_SECONDS = 2.0
+_MOST_CACHED = 50_000
+
+_AUTHORITY = sa.text(
+    "SELECT account_id, organization_id, home_organization_id, member_id, role, scope, name "
+    "FROM engine_authority(:session_id)"
+)
+_CHANNEL = sa.text("SELECT engine_channel_organization(:channel_id)")
+_ORIGIN = sa.text("SELECT engine_origin_organizations(:origin)")
+
+
+class SessionAuthority:
+    def __init__(self, database: Database, tokens: Tokens, settings: Settings) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._settings = settings
+        self._cache: dict[UUID, tuple[float, Principal | None]] = {}
+
+    async def identify(self, token: str | None) -> Principal:
+        if token is None:
+            return Anonymous()
+        kind = TokenKind.ACCESS
+        try:
+            try:
+                claims = self._tokens.verify(kind, token)
+            except InvalidToken:
+                kind = TokenKind.VISITOR
+                claims = self._tokens.verify(kind, token)
+        except InvalidToken as error:
+            raise Unauthenticated from error
+        claimed = self._claimed(kind, claims)
+        principal = await self.renew(claimed)
+        if principal is None:
+            raise Unauthenticated
+        return principal
+
+    async def renew(self, principal: Principal) -> Principal | None:
+        if isinstance(principal, MemberPrincipal):
+            fresh = await self._cached(principal.session_id, principal)
+            # A socket stays in the organization that it was opened in.
+            same = fresh is not None and fresh.organization_id == principal.organization_id
+            return fresh if same else None
+        if isinstance(principal, VisitorPrincipal):
+            return await self._cached(principal.channel_id, principal)
+        return principal
+
+    def forget(self, id_: UUID) -> None:
+        """Reads the session (or channel) anew at the next question."""
+        self._cache.pop(id_, None)
+
+    async def allows_origin(self, origin: str, organization_id: UUID | None) -> bool:
+        if origin in {self._settings.public_url, self._settings.frontend_url}:
+            return True
+        async with self._database.session(None) as session:
+            allowed = set((await session.execute(_ORIGIN, {"origin": origin})).scalars())
+        return organization_id in allowed if organization_id else bool(allowed)
+
+    async def _cached(self, id_: UUID, principal: Principal) -> Principal | None:
+        now = time.monotonic()
+        read_at, known = self._cache.get(id_, (0.0, None))
+        if now - read_at < FRESH_SECONDS:
+            if isinstance(principal, VisitorPrincipal):
+                return principal if known is not None else None
+            return known
+        if len(self._cache) >= _MOST_CACHED:
+            self._cache.clear()
+        found = await self._read(principal)
+        self._cache[id_] = (now, found)
+        return found
+
+    async def _read(self, principal: Principal) -> Principal | None:
+        async with self._database.session(None) as session:
+            if isinstance(principal, VisitorPrincipal):
+                found = await session.scalar(_CHANNEL, {"channel_id": principal.channel_id})
+                return principal if found == principal.organization_id else None
+            if not isinstance(principal, MemberPrincipal):
+                return principal
+            row = (await session.execute(_AUTHORITY, {"session_id": principal.session_id})).one_or_none()
+        if row is None:
+            return None
+        return replace(
+            principal,
+            account_id=row.account_id,
+            organization_id=row.organization_id,
+            home_organization_id=row.home_organization_id,
+            member_id=row.member_id,
+            role=Role(row.role),
+            scope=ConversationScope(row.scope),
+            name=row.name,
+        )
+
+    @staticmethod
+    def _claimed(kind: TokenKind, claims: dict[str, Any]) -> Principal:
+        try:
+            if kind is TokenKind.VISITOR:
+                return VisitorPrincipal(UUID(claims["org"]), UUID(claims["channel"]), UUID(claims["sub"]))
+            organization_id = UUID(claims["org"])
+            return MemberPrincipal(
+                organization_id=organization_id,
+                home_organization_id=organization_id,
+                session_id=UUID(claims["sid"]),
+                account_id=UUID(claims["sub"]),
+                member_id=UUID(int=0),
+                role=Role.VIEWER,
+                scope=ConversationScope.OWN,
+                name="",
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise Unauthenticated from error

@@ -1,0 +1,1 @@
+"""Mails to persons: written with the transaction that causes them, sent by a worker."""

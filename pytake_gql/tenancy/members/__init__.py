@@ -1,0 +1,1 @@
+"""Persons (accounts) and what they are inside an organization (members); invitations."""
