@@ -2,6 +2,8 @@
 
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +17,9 @@ from pytake_gql.embedded.supervisor import HOST, Launch, Supervisor
 _DATABASE = "pytake"
 _USER = "postgres"
 _COMMAND_SECONDS = 120
+_ANSWER_SECONDS = 1.0
+_READY = "ready   "  # as it stands in `postmaster.pid`
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the protocol's question that needs no password
 _SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -49,10 +54,17 @@ class Postgres(Supervisor):
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return Launch(self._program("postgres"), tuple(options), stdin=b"")
 
-    def is_ready(self, record: Record, process: Process) -> bool:  # noqa: ARG002  # the pid says it all
-        """As pg_ctl does: the server itself notes its state in the last line of `postmaster.pid`."""
-        lines = self._pid_file()
-        return len(lines) > 7 and lines[0].strip() == str(process.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
+    def is_ready(self, record: Record, process: Process) -> bool:
+        """Read `postmaster.pid` as pg_ctl does, whose last line is the server's state, and ask for an answer."""
+        pid, *others = self._pid_file() or [""]
+        if pid.strip() != str(process.pid) or others[-1:] != [_READY]:
+            return False
+        try:
+            with socket.create_connection((HOST, record.port), timeout=_ANSWER_SECONDS) as connection:
+                connection.sendall(_SSL_REQUEST)
+                return connection.recv(1) in {b"N", b"S"}
+        except OSError:
+            return False
 
     def url(self, record: Record) -> str:
         return f"postgresql://{_USER}:{record.password}@{HOST}:{record.port}/{_DATABASE}"

@@ -45,6 +45,17 @@ class Process:
         return fields is not None and fields[0] != "Z" and _started(fields) == self.started
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A process as it was when we looked."""
+
+    process: Process
+    parent: int
+    uid: int
+    program: str
+    arguments: tuple[str, ...]
+
+
 def can_be_watched() -> bool:
     """Whether this system shows its processes as Linux does."""
     return (_PROC / "self" / "stat").exists()
@@ -95,25 +106,22 @@ def spawn(command: Sequence[str], *, account: Account | None, stdin: bytes, log:
     return process
 
 
-def find(program: str, *arguments: str, account: Account | None) -> tuple[Process, list[str]] | None:
-    """Find the process of this account whose command line begins with these words, and all its arguments.
+def find(program: str, *arguments: str, account: Account | None) -> Found | None:
+    """Find the process of this account whose command line begins with these words.
 
-    `program` is a file's name, wherever the file may lie.
+    `program` is a file's name, wherever the file may lie. A child that still bears its parent's command line, as
+    those of PostgreSQL do for a moment, is not meant.
     """
     uid = account.uid if account else os.geteuid()
-    for pid in _pids():
-        try:
-            if (_PROC / str(pid)).stat().st_uid != uid:
-                continue
-            words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
-            first, *rest = [os.fsdecode(word) for word in words]
-            if Path(first).name == program and tuple(rest[: len(arguments)]) == arguments:
-                process = _identify(pid)
-                if process.is_alive():
-                    return process, rest
-        except OSError:  # it ended while we looked
-            continue
-    return None
+    found = {
+        seen.process.pid: seen
+        for seen in map(_look, _pids())
+        if seen
+        and seen.uid == uid
+        and Path(seen.program).name == program
+        and seen.arguments[: len(arguments)] == arguments
+    }
+    return next((seen for seen in found.values() if seen.parent not in found), None)
 
 
 def end(process: Process, *signals: tuple[signal.Signals, float]) -> bool:
@@ -130,6 +138,19 @@ def end(process: Process, *signals: tuple[signal.Signals, float]) -> bool:
 
 def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
+
+
+def _look(pid: int) -> Found | None:
+    """Look at a process, unless it has ended or ends while we look."""
+    try:
+        uid = (_PROC / str(pid)).stat().st_uid
+        words = os.fsdecode((_PROC / str(pid) / "cmdline").read_bytes()).split("\0")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):  # the last where others' are hidden
+        return None
+    fields = _stat(pid)
+    if fields is None or fields[0] == "Z":
+        return None
+    return Found(Process(pid, _started(fields)), int(fields[1]), uid, words[0], tuple(words[1:]))
 
 
 def _identify(pid: int) -> Process:

@@ -148,8 +148,7 @@ class Supervisor(ABC):
         found = processes.find(self.program, *self._data_arguments(), account=self.account)
         if found is None:
             return None
-        process, arguments = found
-        return replace(record, process=process, port=int(arguments[3]))
+        return replace(record, process=found.process, port=int(found.arguments[3]))
 
     def _data_arguments(self) -> tuple[str, str]:
         return self.data_option, str(self.directory.data)

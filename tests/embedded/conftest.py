@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import pytake_gql
 from pytake_gql import embedded
 from tests.embedded.machine import Starter, servers_below
 
-_PROJECT = Path(pytake_gql.__file__).parents[1]
 _STARTER = """
 import pathlib, sys, time
 from pytake_gql import embedded
@@ -56,8 +54,10 @@ def made() -> Iterator[Path]:
 
 
 @pytest.fixture
-def state(made: Path, fresh: Path) -> Path:
-    """Copy the PostgreSQL that was made, with its owners. Nothing runs in it."""
+def state(request: pytest.FixtureRequest, made: Path, fresh: Path) -> Path:
+    """Copy the PostgreSQL that was made, with its owners. Nothing runs in it. Valkey needs nothing made."""
+    if getattr(request.node, "callspec", None) and request.node.callspec.params["ensure"] is embedded.ensure_valkey:
+        return fresh
     fresh.mkdir()
     fresh.chmod(0o711)
     if (made / "binaries").exists():
@@ -76,7 +76,7 @@ def start() -> Iterator[Starter]:
             [sys.executable, "-c", _STARTER, ensure, str(state)],
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(_PROJECT)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         starters.append(starter)
         return starter

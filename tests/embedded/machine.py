@@ -23,20 +23,32 @@ def command_lines() -> dict[int, list[str]]:
 
 
 def servers_below(state: Path) -> list[int]:
-    """Find the servers whose command line names a path below this directory."""
-    return [
+    """Find the servers whose command line names a path below this directory, which a new child's does too."""
+    servers = [
         pid
         for pid, words in command_lines().items()
         if Path(words[0]).name in {"postgres", "valkey-server"}
         and any(word.startswith(f"{state}/") for word in words[1:])
     ]
+    return [pid for pid in servers if _parent(pid) not in servers]
 
 
 def kill(pid: int, how: signal.Signals) -> None:
     """Return when it is dead."""
     os.kill(pid, how)
-    while command_lines().get(pid, [""]) != [""]:
+    while _stat(pid)[0] not in {"Z", "gone"}:
         time.sleep(0.005)
+
+
+def _parent(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["gone", "0"]
 
 
 def stranger(*, uid: int | None = None) -> "subprocess.Popen[bytes]":
