@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
+from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.insight.audit import service as audit
 from pytake_gql.kernel.bus import Bus
 from pytake_gql.kernel.clock import Clock, SystemClock
@@ -19,6 +20,7 @@ from pytake_gql.kernel.settings import Settings, read_settings
 from pytake_gql.kernel.tokens import Tokens
 from pytake_gql.kernel.unit_of_work import UnitsOfWork
 from pytake_gql.tenancy.auth.authority import SessionAuthority
+from pytake_gql.tenancy.mail.ports import Mailer
 
 
 def settings() -> Settings:
@@ -31,6 +33,11 @@ def listeners() -> Listeners:
     heard = Listeners()
     heard.on(Event, audit.record)
     return heard
+
+
+def mailer(of: Settings, clock: Clock) -> Mailer:
+    """By SMTP where a server is named, as production demands; else mails are only kept. Raises `SettingsError`."""
+    return SmtpMailer(of.smtp_url, of.mail_from, clock) if of.smtp_url else KeptMail()
 
 
 @asynccontextmanager

@@ -4,9 +4,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any
+from urllib.parse import urlsplit
+
+from email_validator import EmailNotValidError, validate_email
 
 from pytake_gql.kernel.errors import UserErrorCode, refuse
 
+LONGEST_EMAIL = 254
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}", re.ASCII)
@@ -72,3 +76,29 @@ def color(text: str, *path: str) -> str:
     if not _COLOR.fullmatch(text):
         refuse(UserErrorCode.INVALID, "A colour has the form #1A2B3C.", *path)
     return text.upper()
+
+
+def email(text: str | None, *path: str) -> str:
+    """A deliverable-looking address, trimmed, in lower case, its domain in ASCII: as it is stored and compared."""
+    trimmed = (text or "").strip()
+    if not trimmed:
+        refuse(UserErrorCode.REQUIRED, "This is required.", *path)
+    try:
+        checked = validate_email(trimmed[: LONGEST_EMAIL + 1], check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError:
+        refuse(UserErrorCode.INVALID, "This is no e-mail address.", *path)
+    return (checked.ascii_email or checked.normalized).lower()
+
+
+def web_address(text: str, *path: str, longest: int = 2000) -> str:
+    """An address that begins with https:// and names a host."""
+    if len(text) > longest:
+        refuse(UserErrorCode.TOO_LONG, "At most {longest} characters.", *path, longest=longest)
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme == "https" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_address = False
+    if not is_address or not text.isprintable() or any(character in text for character in " <>\"'`\\"):
+        refuse(UserErrorCode.INVALID, "An address begins with https:// and names a host.", *path)
+    return text

@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -28,6 +28,7 @@ async def deliver_mail(ports: Ports, mailer: Mailer, mail_id: str) -> None:
     """Sends one mail if it is due; run twice it does nothing, run beside itself one of the two does."""
     claim = await _claim(ports, UUID(mail_id))
     if claim is None:
+        await _bury(ports, UUID(mail_id))
         return
     try:
         await mailer.deliver(claim.letter)
@@ -53,7 +54,7 @@ async def due_mails(ports: Ports, at_most: int = 200) -> list[UUID]:
 
 def pause_after(attempt: int) -> timedelta:
     """30 s after the first attempt, doubled after each one: about an hour from the first to the last."""
-    return _FIRST_PAUSE * 2 ** (attempt - 1)
+    return _FIRST_PAUSE * (1 << (attempt - 1))
 
 
 async def _claim(ports: Ports, mail_id: UUID) -> _Claim | None:
@@ -66,6 +67,7 @@ async def _claim(ports: Ports, mail_id: UUID) -> _Claim | None:
                 col(Mail.due_at) <= uow.now(),
                 col(Mail.sent_at).is_(None),
                 col(Mail.failed_at).is_(None),
+                col(Mail.attempts) < MOST_ATTEMPTS,
             )
             .values(due_at=uow.now() + LEASE, attempts=col(Mail.attempts) + 1)
             .returning(Mail)
@@ -74,6 +76,22 @@ async def _claim(ports: Ports, mail_id: UUID) -> _Claim | None:
         if mail is None:
             return None
         return _Claim(Letter(mail.id, mail.recipient, mail.subject, mail.text), mail.attempts)
+
+
+async def _bury(ports: Ports, mail_id: UUID) -> None:
+    """A mail whose last attempt never came back has failed."""
+    async with ports.units.of_system(None) as uow:
+        await uow.session.execute(
+            sa.update(Mail)
+            .where(
+                col(Mail.id) == mail_id,
+                col(Mail.due_at) <= uow.now(),
+                col(Mail.sent_at).is_(None),
+                col(Mail.failed_at).is_(None),
+                col(Mail.attempts) >= MOST_ATTEMPTS,
+            )
+            .values(failed_at=uow.now(), error="The last attempt never came back.", **_last_values(ports))
+        )
 
 
 async def _put_off(ports: Ports, claim: _Claim, error: str) -> None:
@@ -88,10 +106,13 @@ async def _give_up(ports: Ports, claim: _Claim, error: str) -> None:
     await _finish(ports, claim, {"failed_at": ports.clock.now(), "error": error[:_LONGEST_ERROR]})
 
 
-async def _finish(ports: Ports, claim: _Claim, values: dict[str, datetime | str | None]) -> None:
-    """The last word on a mail. In production its text goes, for it carries tokens; elsewhere it is kept to be read."""
-    blank: dict[str, object] = {"text": "", "links": []} if ports.settings.is_production else {}
-    await _write(ports, claim, {**values, **blank})
+async def _finish(ports: Ports, claim: _Claim, values: dict[str, object]) -> None:
+    await _write(ports, claim, {**values, **_last_values(ports)})
+
+
+def _last_values(ports: Ports) -> dict[str, object]:
+    """In production the text goes with the last word on a mail, for it carries tokens; elsewhere it can be read."""
+    return {"text": "", "links": []} if ports.settings.is_production else {}
 
 
 async def _write(ports: Ports, claim: _Claim, values: dict[str, object]) -> None:

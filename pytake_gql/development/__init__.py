@@ -1,0 +1,1 @@
+"""Pages that help while developing; none of them exists in production."""

@@ -1,0 +1,56 @@
+"""/dev/mail: what would have been sent, outside production only."""
+
+from dataclasses import replace
+
+import httpx
+
+from pytake_gql import app
+from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.settings import Environment
+from pytake_gql.tenancy.mail import service
+
+
+async def write(ports: Ports, subject: str, text: str) -> None:
+    async with ports.units.of_system(None) as uow:
+        await service.send(uow, recipient="bia@example.com", subject=subject, text=text)
+
+
+async def test_json_is_newest_first(ports: Ports, http: httpx.AsyncClient) -> None:
+    await write(ports, "Um", "primeiro")
+    await write(ports, "Dois", "abra https://app.example.com/a?token=1")
+    answer = await http.get("/dev/mail", headers={"accept": "application/json"})
+    assert answer.headers["content-type"] == "application/json"
+    second, first = answer.json()[:2]
+    assert second["at"] >= first["at"]
+    assert second.pop("at").endswith("Z")
+    assert second == {
+        "to": "bia@example.com",
+        "subject": "Dois",
+        "text": "abra https://app.example.com/a?token=1",
+        "links": ["https://app.example.com/a?token=1"],
+    }
+    assert (first["subject"], first["links"]) == ("Um", [])
+
+
+async def test_at_most_a_hundred(ports: Ports, http: httpx.AsyncClient) -> None:
+    async with ports.units.of_system(None) as uow:
+        for number in range(101):
+            await service.send(uow, recipient="bia@example.com", subject=str(number), text="")
+    answer = await http.get("/dev/mail", headers={"accept": "application/json"})
+    assert len(answer.json()) == 100
+
+
+async def test_the_page_shows_text_as_text(ports: Ports, http: httpx.AsyncClient) -> None:
+    await write(ports, "<b>Oi</b>", 'https://x.example.com/?a=1&b="><script>alert(1)</script>')
+    answer = await http.get("/dev/mail")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h2>&lt;b&gt;Oi&lt;/b&gt;</h2>" in answer.text
+    assert "<script" not in answer.text
+    assert '<a href="https://x.example.com/?a=1&amp;b="' in answer.text
+
+
+async def test_it_does_not_exist_in_production(ports: Ports) -> None:
+    production = replace(ports, settings=replace(ports.settings, environment=Environment.PRODUCTION))
+    transport = httpx.ASGITransport(app.build(production))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/dev/mail")).status_code == 404
