@@ -7,7 +7,10 @@ from uuid import UUID, uuid4
 
 from sqlmodel import SQLModel
 
+from pytake_gql.desk.channels.models import Channel, ChannelKind
+from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.departments.models import Department
+from pytake_gql.desk.queues.models import Queue, QueueMember
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
 from pytake_gql.kernel.tokens import TokenKind
@@ -102,5 +105,33 @@ class Factory:
 
     async def department(self, organization: Organization, **values: Any) -> Department:
         row = Department(**{"name": f"Vendas {uuid4().hex[:8]}", "created_at": self.ports.clock.now(), **values})
+        await self.save(organization.id, row)
+        return row
+
+    async def queue(self, organization: Organization, *members: Member, **values: Any) -> Queue:
+        """A queue that these members serve, in a department of its own unless one is given."""
+        if "department_id" not in values:
+            values["department_id"] = (await self.department(organization)).id
+        unique = uuid4().hex[:8]
+        row = Queue(
+            **{"name": f"Fila {unique}", "slug": f"fila-{unique}", "created_at": self.ports.clock.now(), **values}
+        )
+        await self.save(organization.id, row, *(QueueMember(queue_id=row.id, member_id=m.id) for m in members))
+        return row
+
+    async def channel(self, organization: Organization, **values: Any) -> Channel:
+        row = Channel(
+            **{
+                "kind": ChannelKind.WEB_CHAT,
+                "name": f"Site {uuid4().hex[:8]}",
+                "created_at": self.ports.clock.now(),
+                **values,
+            }
+        )
+        await self.save(organization.id, row)
+        return row
+
+    async def contact(self, organization: Organization, **values: Any) -> Contact:
+        row = Contact(**{"name": "Bia Cliente", "created_at": self.ports.clock.now(), **values})
         await self.save(organization.id, row)
         return row

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
@@ -149,6 +150,7 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=False,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
             connect_args={
                 "connection_class": TenantConnection,
                 "timeout": 5,

@@ -21,6 +21,11 @@ class Node:
     """Opaque, unique across all types."""
 
 
+def inner_id(of: Node) -> UUID:
+    """The id inside, of an object that a resolver made."""
+    return UUID(of.id.rpartition("_")[2])
+
+
 Finder: TypeAlias = Callable[[Info, UUID], Awaitable[Any]]
 
 _finders: dict[str, Finder] = {}

@@ -47,16 +47,17 @@ def field(resolver: Callable[..., Any]) -> Any:
     return strawberry.field(resolver, description=inspect.getdoc(resolver))
 
 
-def extend(target: type[Any]) -> Callable[[Callable[..., Any]], Any]:
+def extend(target: type[Any], name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Adds a field to the type of a domain below: `Member.queues` is the queues' to answer, not the members'.
 
-    The resolver's first parameter is `self: strawberry.Parent[Member]`.
+    The resolver's first parameter is `self: strawberry.Parent[Member]`; the field has the resolver's name unless
+    another one is given.
     """
 
     def add(resolver: Callable[..., Any]) -> Any:
         definition = _definition(target)
         added: StrawberryField = strawberry.field(resolver, description=inspect.getdoc(resolver))
-        added.python_name = resolver.__name__
+        added.python_name = name or resolver.__name__
         added.origin = target
         definition.fields.append(added)
         return added
