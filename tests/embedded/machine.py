@@ -51,6 +51,6 @@ def _stat(pid: int) -> list[str]:
         return ["gone", "0"]
 
 
-def stranger(*, uid: int | None = None) -> "subprocess.Popen[bytes]":
+def stranger(*, uid: int | None = None, seconds: str = "60") -> "subprocess.Popen[bytes]":
     """Start a process that has nothing to do with any server."""
-    return subprocess.Popen(["/bin/sleep", "60"], user=uid)
+    return subprocess.Popen(["/bin/sleep", seconds], user=uid)  # noqa: S603  # ours

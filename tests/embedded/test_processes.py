@@ -10,7 +10,7 @@ import pytest
 
 from pytake_gql.embedded import processes
 from pytake_gql.embedded.processes import Process
-from tests.embedded.machine import kill
+from tests.embedded.machine import kill, stranger
 
 _PARENT_AND_CHILD_OF_ONE_COMMAND_LINE = "import os, time; os.fork(); time.sleep(60)"
 
@@ -41,7 +41,13 @@ def program() -> str:
     return Path(sys.executable).name
 
 
-def test_the_parent_is_found_and_not_its_child(family: Process, mark: str) -> None:
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_the_parent_is_found_and_not_its_child(
+    family: Process, mark: str, is_reversed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = sorted([family.pid, *children(family.pid)], reverse=is_reversed)
+    monkeypatch.setattr(processes, "_pids", lambda: iter(pids))
+
     found = processes.find(program(), "-c", _PARENT_AND_CHILD_OF_ONE_COMMAND_LINE, mark, account=None)
 
     assert found
@@ -49,10 +55,10 @@ def test_the_parent_is_found_and_not_its_child(family: Process, mark: str) -> No
 
 
 def test_another_accounts_process_is_not_found(family: Process, mark: str) -> None:
-    stranger = processes.Account(os.geteuid() + 1, os.getegid())
+    another = processes.Account(os.geteuid() + 1, os.getegid())
 
     assert family.is_alive()
-    assert processes.find(program(), "-c", _PARENT_AND_CHILD_OF_ONE_COMMAND_LINE, mark, account=stranger) is None
+    assert processes.find(program(), "-c", _PARENT_AND_CHILD_OF_ONE_COMMAND_LINE, mark, account=another) is None
 
 
 def test_a_process_is_known_by_its_pid_and_its_start(family: Process) -> None:
@@ -60,6 +66,23 @@ def test_a_process_is_known_by_its_pid_and_its_start(family: Process) -> None:
     assert not Process(family.pid, family.started + "0").is_alive()
     kill(family.pid, signal.SIGKILL)
     assert not family.is_alive()
+
+
+def test_a_process_that_nobody_has_buried_is_dead() -> None:
+    seconds = "60.0123"  # as nobody else sleeps
+    somebody = stranger(seconds=seconds)
+    found = processes.find("sleep", seconds, account=None)
+    assert found
+    os.kill(somebody.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, somebody.pid, os.WEXITED | os.WNOWAIT)
+
+    assert Path(f"/proc/{somebody.pid}").exists()
+    assert not found.process.is_alive()
+    somebody.wait()
+
+
+def test_it_has_a_session_of_its_own(family: Process) -> None:
+    assert os.getsid(family.pid) == family.pid
 
 
 def test_a_process_that_ignores_a_signal_is_sent_the_next(mark: str) -> None:
