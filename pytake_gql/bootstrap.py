@@ -3,11 +3,18 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
+from pytake_gql.adapters.web_chat import WebChat
+from pytake_gql.desk.channels.models import ChannelKind
+from pytake_gql.desk.conversations.ports import Channels
+from pytake_gql.desk.departments.events import DepartmentDeleted
+from pytake_gql.desk.queues import service as queues
+from pytake_gql.development.servers import Lent, lend, state_directory
 from pytake_gql.insight.audit import service as audit
 from pytake_gql.kernel.bus import Bus
 from pytake_gql.kernel.clock import Clock, SystemClock
@@ -23,21 +30,37 @@ from pytake_gql.tenancy.auth.authority import SessionAuthority
 from pytake_gql.tenancy.mail.ports import Mailer
 
 
+def servers() -> Lent:
+    """The environment, with embedded servers where development names none; raises `EmbeddedServerError`."""
+    return lend(os.environ)
+
+
+def servers_directory() -> Path:
+    """Where the embedded servers keep their data."""
+    return state_directory(os.environ)
+
+
 def settings() -> Settings:
-    """The process's settings; raises `SettingsError`."""
-    return read_settings(os.environ)
+    """The process's settings; raises `SettingsError`, or `EmbeddedServerError`."""
+    return read_settings(servers().environment)
 
 
 def listeners() -> Listeners:
     """Who hears what: the one list of what travels up the wings."""
     heard = Listeners()
     heard.on(Event, audit.record)
+    heard.on(DepartmentDeleted, queues.refuse_while_queues_stand)
     return heard
 
 
 def mailer(of: Settings, clock: Clock) -> Mailer:
     """By SMTP where a server is named, as production demands; else mails are only kept. Raises `SettingsError`."""
     return SmtpMailer(of.smtp_url, of.mail_from, clock) if of.smtp_url else KeptMail()
+
+
+def channels() -> Channels:
+    """How a message leaves, by kind of channel."""
+    return {ChannelKind.WEB_CHAT: WebChat()}
 
 
 @asynccontextmanager
@@ -48,18 +71,20 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
     queue = ArqRedis(connection_pool=redis.connection_pool, job_serializer=serialize, job_deserializer=deserialize)
     database = Database(of.database_url, role=database_role, pool_size=of.database_pool_size)
     bus, jobs, tokens = Bus(redis), Jobs(queue), Tokens(of.secret_key, clock)
+    authority = SessionAuthority(database, tokens, of)
     try:
-        yield Ports(
-            settings=of,
-            clock=clock,
-            database=database,
-            bus=bus,
-            jobs=jobs,
-            limiter=Limiter(redis),
-            tokens=tokens,
-            units=UnitsOfWork(database, clock, bus, jobs, listeners(), of),
-            authority=SessionAuthority(database, tokens, of),
-        )
+        async with authority.following(bus):
+            yield Ports(
+                settings=of,
+                clock=clock,
+                database=database,
+                bus=bus,
+                jobs=jobs,
+                limiter=Limiter(redis),
+                tokens=tokens,
+                units=UnitsOfWork(database, clock, bus, jobs, listeners(), of),
+                authority=authority,
+            )
     finally:
         await bus.close()
         await database.close()

@@ -79,10 +79,17 @@ FUNCTIONS = (
         WHERE f.origin = of_origin AND f.is_active AND o.is_active""",
     ),
     (
-        "engine_organizations(looking_for text)",
-        "TABLE (organization_id uuid, name text)",
-        """SELECT o.id, o.name::text FROM organizations o
-        WHERE looking_for IS NULL OR o.name ILIKE looking_for OR o.slug ILIKE looking_for""",
+        "engine_organizations(among uuid[])",
+        """TABLE (id uuid, name text, slug text, logo_url text, timezone text, locale text, holiday_region text,
+        opening_hours jsonb, is_active boolean, created_at timestamptz)""",
+        """SELECT o.id, o.name::text, o.slug::text, o.logo_url::text, o.timezone::text, o.locale::text,
+               o.holiday_region::text, o.opening_hours, o.is_active, o.created_at
+        FROM organizations o WHERE among IS NULL OR o.id = ANY (among)""",
+    ),
+    (
+        "engine_expired_idempotency_keys(before timestamptz, at_most integer)",
+        "SETOF uuid",
+        """SELECT DISTINCT k.organization_id FROM idempotency_keys k WHERE k.created_at < before LIMIT at_most""",
     ),
     (
         "engine_due_messages(until timestamptz, at_most integer)",
@@ -112,7 +119,11 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {API_ROLE}")
     op.execute(f"GRANT SELECT ON alembic_version TO {API_ROLE}")
 
-    open_to_engine("organizations", "id", "name", "slug", "is_active", "locale")
+    open_to_engine(
+        "organizations",
+        *("id", "name", "slug", "logo_url", "timezone", "locale", "holiday_region", "opening_hours"),
+        *("is_active", "created_at"),
+    )
     open_to_engine(
         "members",
         *(
@@ -134,6 +145,7 @@ def upgrade() -> None:
     open_to_engine("invitations", "organization_id", "id", "token_hash")
     open_to_engine("frontends", "organization_id", "origin", "is_active")
     open_to_engine("messages", "organization_id", "id", "due_at")
+    open_to_engine("idempotency_keys", "organization_id", "created_at")
     for signature, returns, body in FUNCTIONS:
         create_engine_function(signature, returns, body)
 
@@ -141,7 +153,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for signature, _, _ in reversed(FUNCTIONS):
         op.execute(f"DROP FUNCTION {signature}")
-    for table in ("organizations", "members", "channels", "invitations", "frontends", "messages"):
+    for table in ("organizations", "members", "channels", "invitations", "frontends", "messages", "idempotency_keys"):
         op.execute(f"DROP POLICY engine ON {table}")
     for table in (*TENANT_TABLES, "organizations", "audit_entries"):
         op.execute(f"DROP POLICY tenant ON {table}")

@@ -11,10 +11,11 @@ from sqlmodel import Field, col, select
 
 from pytake_gql.kernel.db import Instant, TenantModel, within_organization
 from pytake_gql.kernel.errors import UserErrorCode, refuse
-from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.kernel.unit_of_work import UnitOfWork, UnitsOfWork
 
 LIFETIME = timedelta(hours=24)
 _LONGEST_KEY = 200
+_ORGANIZATIONS = sa.text("SELECT engine_expired_idempotency_keys(:before, :at_most)")
 
 
 class IdempotencyKey(TenantModel, table=True):
@@ -72,3 +73,14 @@ async def claim(uow: UnitOfWork, actor_id: UUID, key: str | None, request: Any) 
     if found.request_hash != digest:
         refuse(UserErrorCode.CONFLICT, "This key was used for another request.", "idempotency_key")
     return found
+
+
+async def forget_expired(units: UnitsOfWork, at_most: int = 100) -> None:
+    """Deletes the keys older than their lifetime, organization by organization, of so many organizations a call."""
+    async with units.of_system(None) as uow:
+        expired = uow.now() - LIFETIME
+        found = await uow.session.execute(_ORGANIZATIONS, {"before": expired, "at_most": at_most})
+        organizations = list(found.scalars())
+    for organization_id in organizations:
+        async with units.of_system(organization_id) as uow:
+            await uow.session.execute(sa.delete(IdempotencyKey).where(col(IdempotencyKey.created_at) < expired))
