@@ -129,7 +129,9 @@ def _stamp(session: Session, _context: Any, _instances: Any) -> None:
 
 
 @event.listens_for(TenantSession, "after_begin")
-def _announce(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+def _announce(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    if transaction.nested:  # a SAVEPOINT: BEGIN has been sent, and the next one is somebody else's
+        return
     driver = connection.connection.driver_connection
     if isinstance(driver, TenantConnection):
         driver.organization_id = session.info["organization_id"]
