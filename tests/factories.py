@@ -9,23 +9,28 @@ from sqlmodel import SQLModel
 
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts.models import Contact
+from pytake_gql.desk.conversations.models import Conversation
+from pytake_gql.desk.conversations.order import waiting_rank
 from pytake_gql.desk.departments.models import Department
 from pytake_gql.desk.queues.models import Queue, QueueMember
+from pytake_gql.desk.visitors import service as visitors
 from pytake_gql.kernel.ports import Ports
-from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
-from pytake_gql.kernel.tokens import TokenKind
-from pytake_gql.tenancy.auth.models import Session
+from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role, VisitorPrincipal
+from pytake_gql.kernel.tokens import TokenKind, new_opaque_token, token_hash
+from pytake_gql.tenancy.auth import passwords
+from pytake_gql.tenancy.auth.models import RefreshToken, Session
 from pytake_gql.tenancy.members.models import Account, Member
 from pytake_gql.tenancy.organizations.models import Organization
 
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A member with a session, and the access token that names it."""
+    """A member with a session, the access token that names it, and its refresh token."""
 
     member: Member
     session: Session
     token: str
+    refresh_token: str
 
     @property
     def principal(self) -> MemberPrincipal:
@@ -98,10 +103,13 @@ class Factory:
             created_at=now,
             last_used_at=now,
         )
-        await self.save(None, session)
+        refresh_token = new_opaque_token()
+        expires_at = now + timedelta(days=30)
+        chain = RefreshToken(session_id=session.id, token_hash=token_hash(refresh_token), expires_at=expires_at)
+        await self.save(None, session, chain)
         claims = {"sub": str(member.account_id), "sid": str(session.id), "org": str(member.organization_id)}
         token, _ = self.ports.tokens.sign(TokenKind.ACCESS, claims, timedelta(minutes=10))
-        return SignedIn(member, session, token)
+        return SignedIn(member, session, token, refresh_token)
 
     async def department(self, organization: Organization, **values: Any) -> Department:
         row = Department(**{"name": f"Vendas {uuid4().hex[:8]}", "created_at": self.ports.clock.now(), **values})
@@ -119,6 +127,9 @@ class Factory:
         await self.save(organization.id, row, *(QueueMember(queue_id=row.id, member_id=m.id) for m in members))
         return row
 
+    async def serves(self, queue: Queue, member: Member) -> None:
+        await self.save(queue.organization_id, QueueMember(queue_id=queue.id, member_id=member.id))
+
     async def channel(self, organization: Organization, **values: Any) -> Channel:
         row = Channel(
             **{
@@ -135,3 +146,38 @@ class Factory:
         row = Contact(**{"name": "Bia Cliente", "created_at": self.ports.clock.now(), **values})
         await self.save(organization.id, row)
         return row
+
+    async def account(self, password: str, **values: Any) -> Account:
+        """Not saved yet: for `member(account=…)`, any number of times."""
+        return Account(
+            **{
+                "email": f"ana-{uuid4().hex[:12]}@example.com",
+                "password_hash": await passwords.make_hash(password),
+                "created_at": self.ports.clock.now(),
+                **values,
+            }
+        )
+
+    async def visitor(self, channel: Channel) -> "Visitor":
+        """A browser in that web chat, with a token; nothing is stored of it yet."""
+        external_id = f"visitor:{uuid4().hex}"
+        claims = {"org": str(channel.organization_id), "channel": str(channel.id), "sub": external_id}
+        token, _ = self.ports.tokens.sign(TokenKind.VISITOR, claims, timedelta(days=30))
+        return Visitor(VisitorPrincipal(channel.organization_id, channel.id, external_id), token)
+
+    async def conversation(self, channel: Channel, *, text: str = "Olá", **values: Any) -> Conversation:
+        """Begun by a new visitor's message: it waits in the channel's queue."""
+        visitor = await self.visitor(channel)
+        async with self.ports.units.open(visitor.principal) as uow:
+            row, _ = await visitors.write(uow, visitor.principal, text_=text, option=None, key=None)
+            for name, value in values.items():
+                setattr(row, name, value)
+            if row.eligible_since is not None:
+                row.waiting_rank = waiting_rank(row.priority, row.eligible_since)
+        return row
+
+
+@dataclass(frozen=True)
+class Visitor:
+    principal: VisitorPrincipal
+    token: str

@@ -152,7 +152,7 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=False,
-            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
             connect_args={
                 "connection_class": TenantConnection,
                 "timeout": 5,

@@ -57,11 +57,11 @@ class MemberPrincipal:
 
 @dataclass(frozen=True, slots=True)
 class VisitorPrincipal:
-    """A contact's browser in one web-chat channel; `visitor_id` is the contact's identity there."""
+    """A contact's browser in one web-chat channel; `external_id` is the contact's identity there."""
 
     organization_id: UUID
     channel_id: UUID
-    visitor_id: UUID
+    external_id: str
 
 
 @dataclass(frozen=True, slots=True)

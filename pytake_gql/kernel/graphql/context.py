@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from strawberry.dataloader import DataLoader
 
 from pytake_gql.kernel.errors import Unauthenticated
+from pytake_gql.kernel.graphql.operation import Operation
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.principal import Anonymous, MemberPrincipal, Principal, VisitorPrincipal
 from pytake_gql.kernel.translation import DEFAULT_LOCALE
@@ -19,6 +20,7 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 Batch: TypeAlias = Callable[[AsyncSession, Sequence[K]], Awaitable[Mapping[K, V]]]
+CallersBatch: TypeAlias = Callable[[AsyncSession, Principal, Sequence[K]], Awaitable[Mapping[K, V]]]
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class Context:
     user_agent: str | None = None
     origin: str | None = None
     connection_params: dict[str, Any] | None = None
+    operation: Operation | None = None
+    """What is executed, once it is accepted."""
     _uow: UnitOfWork | None = None
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
 
@@ -81,7 +85,14 @@ class Context:
 
     async def load(self, batch: "Batch[K, V]", key: K) -> V | None:
         """One value, fetched together with all that this operation asks of the same batch function."""
-        loader = self._loaders.get(batch)
+        return await self._load(batch, key, batch)
+
+    async def load_as_caller(self, batch: "CallersBatch[K, V]", key: K) -> V | None:
+        """Like `load`, of what the caller may see."""
+        return await self._load(batch, key, lambda session, keys: batch(session, self.principal, keys))
+
+    async def _load(self, name: object, key: K, batch: "Batch[K, V]") -> V | None:
+        loader = self._loaders.get(name)
         if loader is None:
 
             async def load_all(keys: list[K]) -> list[V | None]:
@@ -89,9 +100,17 @@ class Context:
                     found = await batch(session, keys)
                 return [found.get(key) for key in keys]
 
-            loader = self._loaders[batch] = DataLoader(load_fn=load_all, max_batch_size=500)
+            loader = self._loaders[name] = DataLoader(load_fn=load_all, max_batch_size=500)
         value: V | None = await loader.load(key)
         return value
+
+    async def renew(self) -> bool:
+        """Takes the caller's rights as they stand now; False when there are none left (G11)."""
+        principal = await self.ports.authority.renew(self.principal)
+        if principal is None:
+            return False
+        self.principal = principal
+        return True
 
     def forget(self) -> None:
         """Drops what was loaded: after a write, and before each push of a subscription."""

@@ -50,7 +50,7 @@ def field(resolver: Callable[..., Any]) -> Any:
 def extend(target: type[Any], name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Adds a field to the type of a domain below: `Member.queues` is the queues' to answer, not the members'.
 
-    The resolver's first parameter is `self: strawberry.Parent[Member]`; the field has the resolver's name unless
+    The resolver's first parameter is `self: Member`; the field has the resolver's name unless
     another one is given.
     """
 

@@ -1,0 +1,243 @@
+"""The queries and mutations of conversations."""
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from pytake_gql.desk.conversations import messages, models, queries, service
+from pytake_gql.desk.conversations.nodes import Conversation, Message, listed
+from pytake_gql.desk.conversations.timeline import typing_topic
+from pytake_gql.kernel.graphql.access import query
+from pytake_gql.kernel.graphql.connections import Connection
+from pytake_gql.kernel.graphql.context import Info
+from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, present, user_errors
+from pytake_gql.kernel.graphql.node import find
+from pytake_gql.kernel.graphql.types import input_type, object_type
+from pytake_gql.kernel.ids import parse_global_id
+from pytake_gql.kernel.pagination import window
+from pytake_gql.kernel.principal import Role
+
+
+@input_type
+class ConversationFilter:
+    """All that is given must hold; of a list, one of it. An id that leads nowhere matches nothing."""
+
+    status: list[models.ConversationStatus] | None = None
+    """In one of these states."""
+    queue_ids: list[strawberry.ID] | None = None
+    """In one of these queues."""
+    department_ids: list[strawberry.ID] | None = None
+    """In a queue of one of these departments."""
+    channel_ids: list[strawberry.ID] | None = None
+    """On one of these channels."""
+    assignee_ids: list[strawberry.ID] | None = None
+    """Assigned to one of these members."""
+    is_unassigned: bool | None = None
+    """Whether nobody has it."""
+    contact_id: strawberry.ID | None = None
+    """Of this contact."""
+    priority: list[models.ConversationPriority] | None = None
+    """Of one of these priorities."""
+    search: str | None = None
+    """In number, subject, message texts, and the contact's name, phone and e-mail."""
+    created_after: datetime | None = None
+    """Begun after this instant."""
+    created_before: datetime | None = None
+    """Begun before this instant."""
+
+    def read(self) -> queries.Filter:
+        return queries.Filter(
+            status=self.status,
+            queue_ids=_known("Queue", self.queue_ids),
+            department_ids=_known("Department", self.department_ids),
+            channel_ids=_known("Channel", self.channel_ids),
+            assignee_ids=_known("Member", self.assignee_ids),
+            is_unassigned=self.is_unassigned,
+            contact_ids=_known("Contact", [self.contact_id] if self.contact_id else None),
+            priority=self.priority,
+            search=self.search,
+            created_after=self.created_after,
+            created_before=self.created_before,
+        )
+
+
+@input_type
+class SendMessageInput:
+    """What a member says."""
+
+    conversation_id: strawberry.ID
+    """Where."""
+    text: str | None = None
+    """Any Unicode, at most 64 KiB."""
+    is_note: bool = False
+    """Seen by members only, never sent."""
+    reply_to_id: strawberry.ID | None = None
+    """A message of the same conversation that this one answers."""
+    idempotency_key: str | None = None
+    """The same key sent twice makes one message."""
+    expected_last_seq: int | None = None
+    """Refused as STALE when newer messages have come since this seq."""
+
+
+@input_type
+class UpdateConversationInput:
+    """What is to change; absent fields stay as they are."""
+
+    id: strawberry.ID
+    """The conversation."""
+    subject: strawberry.Maybe[str | None]
+    """What it is about."""
+    priority: strawberry.Maybe[models.ConversationPriority | None]
+    """How urgent it is among those that wait."""
+
+
+@input_type
+class CloseConversationInput:
+    """What is done."""
+
+    id: strawberry.ID
+    """The conversation."""
+    note: str | None = None
+    """Left in the timeline for colleagues."""
+
+
+@input_type
+class ReopenConversationInput:
+    """What goes on."""
+
+    id: strawberry.ID
+    """Reopens a closed one, wakes a snoozed one."""
+
+
+@input_type
+class MarkConversationReadInput:
+    """How far the assignee has read."""
+
+    id: strawberry.ID
+    """The conversation."""
+    seq: int
+    """The last event that was seen."""
+
+
+@input_type
+class SetTypingInput:
+    """Whether the caller is writing now."""
+
+    conversation_id: strawberry.ID
+    """Where."""
+    is_typing: bool
+    """Say it again every few seconds while it lasts."""
+
+
+@object_type
+class ConversationPayload:
+    """The conversation that changed."""
+
+    conversation: Conversation | None = None
+    """Null when nothing changed."""
+    user_errors: list[UserError] = user_errors()
+
+
+@object_type
+class MessagePayload:
+    """The message that was stored."""
+
+    message: Message | None = None
+    """Null when nothing was stored."""
+    user_errors: list[UserError] = user_errors()
+
+
+@object_type
+class TypingPayload:
+    """Nothing is stored."""
+
+    user_errors: list[UserError] = user_errors()
+
+
+@object_type
+class ConversationQuery:
+    @query(Role.VIEWER)
+    async def conversations(
+        self,
+        info: Info,
+        filter: ConversationFilter | None = None,
+        order_by: queries.ConversationOrder = queries.ConversationOrder.NEWEST_ACTIVITY,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> Connection[Conversation]:
+        """The conversations that the caller may see."""
+        wanted = window(first, after, last, before)
+        chosen = filter.read() if filter else queries.Filter()
+        async with info.context.read() as session:
+            listing = await queries.page(session, info.context.principal, chosen, order_by, wanted)
+        found: Connection[Conversation] = listed(info, listing, Conversation.of)
+        return found
+
+    @query(Role.VIEWER)
+    async def conversation(self, info: Info, id: strawberry.ID) -> Conversation | None:
+        """One conversation, or null."""
+        found: Conversation | None = await find(info, "Conversation", id)
+        return found
+
+
+@object_type
+class ConversationMutation:
+    @mutation(Role.AGENT)
+    async def send_message(self, info: Info, input: SendMessageInput) -> MessagePayload:
+        """Says something to the contact, or notes something for colleagues."""
+        draft = messages.Draft(
+            text=input.text,
+            is_note=input.is_note,
+            reply_to_id=local_id("Message", input.reply_to_id, "reply_to_id") if input.reply_to_id else None,
+            expected_last_seq=input.expected_last_seq,
+        )
+        where = local_id("Conversation", input.conversation_id, "conversation_id")
+        row = await messages.send(info.context.uow, where, draft, idempotency_key=input.idempotency_key)
+        return MessagePayload(message=Message.of(row))
+
+    @mutation(Role.AGENT)
+    async def update_conversation(self, info: Info, input: UpdateConversationInput) -> ConversationPayload:
+        """Changes the fields that are present."""
+        row = await service.update(info.context.uow, local_id("Conversation", input.id, "id"), present(input))
+        return ConversationPayload(conversation=Conversation.of(row))
+
+    @mutation(Role.AGENT)
+    async def close_conversation(self, info: Info, input: CloseConversationInput) -> ConversationPayload:
+        """Ends it; a contact who writes soon after reopens it."""
+        row = await service.close(info.context.uow, local_id("Conversation", input.id, "id"))
+        if input.note:
+            messages.note(info.context.uow, row, input.note)
+        return ConversationPayload(conversation=Conversation.of(row))
+
+    @mutation(Role.AGENT)
+    async def reopen_conversation(self, info: Info, input: ReopenConversationInput) -> ConversationPayload:
+        """Reopens a closed one, wakes a snoozed one."""
+        row = await service.reopen(info.context.uow, local_id("Conversation", input.id, "id"))
+        return ConversationPayload(conversation=Conversation.of(row))
+
+    @mutation(Role.AGENT)
+    async def mark_conversation_read(self, info: Info, input: MarkConversationReadInput) -> ConversationPayload:
+        """Tells how far the assignee has read; of others it changes nothing."""
+        row = await service.mark_read(info.context.uow, local_id("Conversation", input.id, "id"), input.seq)
+        return ConversationPayload(conversation=Conversation.of(row))
+
+    @mutation(Role.AGENT)
+    async def set_typing(self, info: Info, input: SetTypingInput) -> TypingPayload:
+        """Tells the others in the conversation that the caller is writing."""
+        row = await service.get(
+            info.context.uow, local_id("Conversation", input.conversation_id, "conversation_id"), "conversation_id"
+        )
+        who = f"MEMBER:{info.context.member.member_id.hex}:{int(input.is_typing)}"
+        info.context.uow.wake(typing_topic(row.id), who)
+        return TypingPayload()
+
+
+def _known(type_name: str, ids: list[strawberry.ID] | None) -> list[UUID] | None:
+    """The ids inside; what is malformed leads nowhere and matches nothing."""
+    if ids is None:
+        return None
+    parsed = [parse_global_id(id_) for id_ in ids]
+    return [found[1] for found in parsed if found and found[0] == type_name]

@@ -1,0 +1,47 @@
+"""Locks in the one order that cannot deadlock: agents by id, then the conversation (D11)."""
+
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from pytake_gql.desk.conversations.models import Conversation
+from pytake_gql.desk.conversations.scope import visible_to
+from pytake_gql.kernel.errors import not_found
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.members.models import Member
+
+
+async def lock(uow: UnitOfWork, conversation_id: UUID, *path: str, besides: UUID | None = None) -> Conversation:
+    """The conversation, locked after its present and last assignee, and after the member `besides`.
+
+    What the caller may not see is the refusal NOT_FOUND under that path (`id` by default).
+    """
+    while True:
+        async with uow.session.begin_nested() as attempt:
+            agents = await _agents(uow, conversation_id)
+            wanted = {agent for agent in (*agents, besides) if agent is not None}
+            await uow.session.execute(
+                select(Member.id).where(col(Member.id).in_(wanted)).order_by(col(Member.id)).with_for_update()
+            )
+            statement = (
+                select(Conversation)
+                .where(Conversation.id == conversation_id, visible_to(uow.principal))
+                .with_for_update(of=Conversation)
+                .execution_options(populate_existing=True)
+            )
+            conversation = (await uow.session.execute(statement)).scalar_one_or_none()
+            if conversation is None:
+                raise not_found(*(path or ("id",)))
+            if {conversation.assignee_id, conversation.last_assignee_id} - {None} <= wanted:
+                return conversation
+            # It changed hands between the two statements: the savepoint gives all locks back.
+            await attempt.rollback()
+
+
+async def _agents(uow: UnitOfWork, conversation_id: UUID) -> tuple[UUID | None, UUID | None]:
+    found = (
+        await uow.session.execute(
+            select(Conversation.assignee_id, Conversation.last_assignee_id).where(Conversation.id == conversation_id)
+        )
+    ).one_or_none()
+    return (found[0], found[1]) if found else (None, None)

@@ -1,0 +1,271 @@
+"""The verbs of messages: what comes in, what goes out, and what became of it (D26, D27)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from pytake_gql.desk.channels.models import Channel
+from pytake_gql.desk.contacts.models import Contact
+from pytake_gql.desk.conversations import service
+from pytake_gql.desk.conversations.models import (
+    AuthorKind,
+    Conversation,
+    ConversationStatus,
+    Message,
+    MessageDirection,
+    MessageStatus,
+    MoveReason,
+    TimelineKind,
+)
+from pytake_gql.desk.conversations.timeline import actor_id, record
+from pytake_gql.kernel import idempotency
+from pytake_gql.kernel.errors import UserErrorCode, refuse
+from pytake_gql.kernel.jobs import Job
+from pytake_gql.kernel.principal import MemberPrincipal
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+
+LONGEST_TEXT_BYTES = 64 * 1024
+_PREVIEW = 160
+
+# How far a message got; a status never moves backwards (D27).
+_PROGRESS = {
+    MessageStatus.QUEUED: 0,
+    MessageStatus.UNKNOWN: 1,
+    MessageStatus.SENT: 2,
+    MessageStatus.FAILED: 2,
+    MessageStatus.DELIVERED: 3,
+    MessageStatus.READ: 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a member is about to say."""
+
+    text: str | None
+    is_note: bool = False
+    reply_to_id: UUID | None = None
+    expected_last_seq: int | None = None
+
+
+def checked_text(text: str | None, *path: str) -> str:
+    """Any Unicode but NUL, at most 64 KiB (D29); the door has refused NUL already."""
+    if not text or not text.strip():
+        refuse(UserErrorCode.REQUIRED, "A message needs a text.", *(path or ("text",)))
+    if len(text.encode()) > LONGEST_TEXT_BYTES:
+        refuse(
+            UserErrorCode.TOO_LONG, "At most {kib} KiB of text.", *(path or ("text",)), kib=LONGEST_TEXT_BYTES // 1024
+        )
+    return text
+
+
+async def receive(
+    uow: UnitOfWork, channel: Channel, contact: Contact, *, text: str, provider_message_id: str
+) -> tuple[Conversation, Message]:
+    """Stores what a contact wrote, once per (channel, provider message id), in the open conversation (D2, D26)."""
+    if known := await _by_provider_id(uow, channel.id, provider_message_id):
+        return await _conversation_of(uow, known), known
+    conversation = await service.open_for(uow, channel, contact)
+    # Parallel deliveries have waited for the conversation's lock until here: look again.
+    if known := await _by_provider_id(uow, channel.id, provider_message_id):
+        return await _conversation_of(uow, known), known
+    message = _add(
+        uow,
+        conversation,
+        Message(
+            conversation_id=conversation.id,
+            channel_id=channel.id,
+            direction=MessageDirection.INBOUND,
+            author_kind=AuthorKind.CONTACT,
+            author_name=contact.name,
+            text=text,
+            status=MessageStatus.RECEIVED,
+            provider_message_id=provider_message_id,
+            seq=0,
+            created_at=uow.now(),
+        ),
+    )
+    conversation.unread_count += 1
+    conversation.contact_read_seq = message.seq
+    if conversation.status is ConversationStatus.SNOOZED:
+        await service.hand_back(uow, conversation, reason=MoveReason.WOKEN)
+    return conversation, message
+
+
+async def send(uow: UnitOfWork, conversation_id: UUID, draft: Draft, *, idempotency_key: str | None) -> Message:
+    """A member's message: QUEUED in the transaction of its event, sent by a worker; a note is never sent (D27)."""
+    checked_text(draft.text)
+    request = [conversation_id, draft.text, draft.is_note, draft.reply_to_id]
+    claim = await idempotency.claim(uow, _author(uow).member_id, idempotency_key, request)
+    if claim and claim.answer:
+        return (await by_ids(uow.session, [claim.answer]))[claim.answer]
+    conversation = await service.get(uow, conversation_id, "conversation_id")
+    await _check(uow, conversation, draft)
+    message = _say(uow, conversation, draft, idempotency_key=idempotency_key)
+    if claim:
+        claim.answer = message.id
+    return message
+
+
+def _say(uow: UnitOfWork, conversation: Conversation, draft: Draft, *, idempotency_key: str | None) -> Message:
+    message = _add(
+        uow,
+        conversation,
+        Message(
+            conversation_id=conversation.id,
+            channel_id=conversation.channel_id,
+            direction=MessageDirection.OUTBOUND,
+            author_kind=AuthorKind.MEMBER,
+            author_id=actor_id(uow),
+            author_name=_author(uow).name,
+            text=draft.text,
+            is_note=draft.is_note,
+            status=MessageStatus.SENT if draft.is_note else MessageStatus.QUEUED,
+            reply_to_id=draft.reply_to_id,
+            idempotency_key=idempotency_key,
+            seq=0,
+            created_at=uow.now(),
+            due_at=None if draft.is_note else uow.now(),
+        ),
+    )
+    if not draft.is_note:
+        uow.enqueue(Job("deliver_message", (str(uow.organization_id), str(message.id))))
+    return message
+
+
+def _author(uow: UnitOfWork) -> MemberPrincipal:
+    if not isinstance(uow.principal, MemberPrincipal):
+        raise TypeError("members send messages")
+    return uow.principal
+
+
+def note(uow: UnitOfWork, conversation: Conversation, text: str) -> Message:
+    """A member's note in a locked conversation, whatever its state."""
+    return _say(uow, conversation, Draft(checked_text(text, "note"), is_note=True), idempotency_key=None)
+
+
+async def settle(
+    uow: UnitOfWork,
+    message_id: UUID,
+    status: MessageStatus,
+    *,
+    error: str | None = None,
+    provider_id: str | None = None,
+    epoch: int | None = None,
+) -> Message | None:
+    """Writes what became of an outbound message; what would move it backwards changes nothing (D27).
+
+    A worker gives the epoch of its claim: once another has claimed the message, it writes nothing (E4).
+    """
+    message = (await by_ids(uow.session, [message_id])).get(message_id)
+    if message is None:
+        return None
+    conversation = await _lock_conversation(uow, message.conversation_id)
+    await uow.session.refresh(message)
+    if epoch is not None and message.epoch != epoch:
+        return message
+    if _PROGRESS.get(message.status, len(_PROGRESS)) >= _PROGRESS[status]:
+        return message
+    message.status, message.error, message.due_at = status, error, None
+    message.provider_message_id = provider_id or message.provider_message_id
+    _record_status(uow, conversation, message)
+    return message
+
+
+async def mark_read_by_contact(uow: UnitOfWork, conversation: Conversation, seq: int) -> None:
+    """The contact has read up to seq: the messages to them become READ."""
+    if seq <= conversation.contact_read_seq:
+        return
+    statement = (
+        select(Message)
+        .where(
+            Message.conversation_id == conversation.id,
+            Message.direction == MessageDirection.OUTBOUND,
+            Message.seq <= seq,
+            sa.not_(col(Message.is_note)),
+            col(Message.status).in_([MessageStatus.SENT, MessageStatus.DELIVERED]),
+        )
+        .order_by(col(Message.seq))
+    )
+    conversation.contact_read_seq = seq
+    for message in (await uow.session.execute(statement)).scalars():
+        message.status = MessageStatus.READ
+        _record_status(uow, conversation, message)
+
+
+async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Message]:
+    rows = await session.execute(select(Message).where(col(Message.id).in_(ids)))
+    return {row.id: row for row in rows.scalars()}
+
+
+async def due(session: AsyncSession, until: datetime, at_most: int) -> Sequence[tuple[UUID, UUID]]:
+    """(organization, message) of what is to be sent, and was not, across organizations."""
+    found = await session.execute(
+        sa.text("SELECT organization_id, message_id FROM engine_due_messages(:until, :at_most)"),
+        {"until": until, "at_most": at_most},
+    )
+    return [(row.organization_id, row.message_id) for row in found]
+
+
+async def _check(uow: UnitOfWork, conversation: Conversation, draft: Draft) -> None:
+    if not draft.is_note and conversation.status in {ConversationStatus.CLOSED, ConversationStatus.BOT}:
+        refuse(
+            UserErrorCode.WRONG_STATE,
+            "The conversation is {status}: a message cannot be sent in it.",
+            "conversation_id",
+            status=conversation.status,
+        )
+    if draft.expected_last_seq is not None:
+        newer = select(Message.id).where(
+            Message.conversation_id == conversation.id,
+            Message.seq > draft.expected_last_seq,
+            Message.direction == MessageDirection.INBOUND,
+        )
+        if (await uow.session.execute(newer.limit(1))).first():
+            refuse(UserErrorCode.STALE, "Newer messages have come: read them first.", "expected_last_seq")
+    if draft.reply_to_id is not None:
+        replied = (await by_ids(uow.session, [draft.reply_to_id])).get(draft.reply_to_id)
+        if replied is None or replied.conversation_id != conversation.id:
+            refuse(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "reply_to_id")
+
+
+def _add(uow: UnitOfWork, conversation: Conversation, message: Message) -> Message:
+    """Stores a message with its event; the row of the conversation follows, as lists show it."""
+    entry = record(uow, conversation, TimelineKind.MESSAGE_ADDED, message_id=message.id)
+    message.seq = entry.seq
+    uow.add(message)
+    conversation.last_message_id = message.id
+    conversation.last_message_preview = (message.text or "").strip()[:_PREVIEW]
+    conversation.last_activity_at = uow.now()
+    return message
+
+
+def _record_status(uow: UnitOfWork, conversation: Conversation, message: Message) -> None:
+    record(
+        uow,
+        conversation,
+        TimelineKind.MESSAGE_STATUS_CHANGED,
+        message_id=message.id,
+        data={"message_status": message.status.value},
+    )
+
+
+async def _by_provider_id(uow: UnitOfWork, channel_id: UUID, provider_message_id: str) -> Message | None:
+    statement = select(Message).where(
+        Message.channel_id == channel_id, Message.provider_message_id == provider_message_id
+    )
+    return (await uow.session.execute(statement)).scalar_one_or_none()
+
+
+async def _conversation_of(uow: UnitOfWork, message: Message) -> Conversation:
+    return (await service.by_ids(uow.session, [message.conversation_id]))[message.conversation_id]
+
+
+async def _lock_conversation(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
+    statement = select(Conversation).where(Conversation.id == conversation_id).with_for_update()
+    return (await uow.session.execute(statement)).scalar_one()

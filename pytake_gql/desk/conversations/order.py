@@ -1,0 +1,74 @@
+"""Who is first among those that wait (D5), as keys that an index can hold.
+
+Priorities weigh LOW 10, NORMAL 50, HIGH 80, URGENT 100, plus 1 for each minute waited, capped at 99. Two that
+gain one a minute keep their distance, so the weight at any instant is `minute(now) - rank` with a rank that never
+changes: the minute since when it waits, less the priority's own weight. Only the cap depends on the instant.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pytake_gql.desk.conversations.models import Conversation, ConversationPriority
+from pytake_gql.desk.queues.models import QueueOrder
+from pytake_gql.kernel.pagination import Key
+
+WEIGHT = {
+    ConversationPriority.LOW: 10,
+    ConversationPriority.NORMAL: 50,
+    ConversationPriority.HIGH: 80,
+    ConversationPriority.URGENT: 100,
+}
+CAP = 99
+URGENT_RANK = -1_000_000_000
+"""URGENT stays first and gains nothing by waiting."""
+
+
+def waiting_rank(priority: ConversationPriority, eligible_since: datetime) -> int:
+    """The lower, the sooner."""
+    if priority is ConversationPriority.URGENT:
+        return URGENT_RANK
+    return _minute(eligible_since) - WEIGHT[priority]
+
+
+def weight(priority: ConversationPriority, eligible_since: datetime, now: datetime) -> int:
+    """What the conversation weighs at that instant."""
+    if priority is ConversationPriority.URGENT:
+        return WEIGHT[priority]
+    return min(CAP, _minute(now) - waiting_rank(priority, eligible_since))
+
+
+def capped_rank(now: datetime) -> int:
+    """The rank below which (URGENT aside) all weigh the same."""
+    return _minute(now) - CAP
+
+
+def keys(order: QueueOrder, now: datetime) -> tuple[Key, ...]:
+    """The order at that instant, total: the id decides last."""
+    model: Any = Conversation
+    rank = sa.case(
+        (model.waiting_rank == URGENT_RANK, URGENT_RANK),
+        else_=sa.func.greatest(model.waiting_rank, capped_rank(now)),
+    )
+    deadline = sa.func.coalesce(model.sla_due_at, sa.literal("infinity").cast(sa.DateTime(timezone=True)))
+    first = (rank, deadline) if order is QueueOrder.PRIORITY_FIRST else (deadline, rank)
+    return tuple(Key(expression) for expression in (*first, model.eligible_since, model.id))
+
+
+def tiers(order: QueueOrder, now: datetime) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+    """The same order as `keys`, cut into pieces that an index serves: (criterion, order by), one after the other."""
+    model: Any = Conversation
+    age = (model.sla_due_at.asc().nulls_last(), model.eligible_since, model.id)
+    if order is QueueOrder.DEADLINE_FIRST:
+        return ((sa.true(), (model.sla_due_at.asc().nulls_last(), *(k.expression for k in keys(order, now)[1:]))),)
+    capped = capped_rank(now)
+    return (
+        (model.waiting_rank == URGENT_RANK, age),
+        (sa.and_(model.waiting_rank > URGENT_RANK, model.waiting_rank <= capped), age),
+        (model.waiting_rank > capped, (model.waiting_rank, *age)),
+    )
+
+
+def _minute(instant: datetime) -> int:
+    return int(instant.timestamp()) // 60

@@ -1,0 +1,71 @@
+"""Writing the timeline: gap-free, in the transaction of what happened, and heard live after the commit (G7)."""
+
+from typing import Any
+from uuid import UUID
+
+from pytake_gql.desk.conversations.models import Conversation, TimelineEntry, TimelineKind
+from pytake_gql.kernel.principal import MemberPrincipal
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+
+
+def conversation_topic(conversation_id: UUID) -> str:
+    """Told with the newest seq."""
+    return f"conversation:{conversation_id.hex}"
+
+
+def typing_topic(conversation_id: UUID) -> str:
+    """Told with who types: `CONTACT::1`, `MEMBER:<hex>:0`."""
+    return f"typing:{conversation_id.hex}"
+
+
+def queue_topic(queue_id: UUID) -> str:
+    """Told with the conversation that came, changed or left."""
+    return f"queue:{queue_id.hex}"
+
+
+def inbox_topic(organization_id: UUID) -> str:
+    """Told with the conversation, and the assignee and queue that it had before: `<hex>:<hex>:<hex>`."""
+    return f"inbox:{organization_id.hex}"
+
+
+def record(
+    uow: UnitOfWork,
+    conversation: Conversation,
+    kind: TimelineKind,
+    *,
+    message_id: UUID | None = None,
+    data: dict[str, Any] | None = None,
+    before: tuple[UUID | None, UUID | None] | None = None,
+) -> TimelineEntry:
+    """Adds the next event; the conversation's row must be locked.
+
+    `before` is the assignee and the queue that it had, where this event changed them.
+    """
+    conversation.last_seq += 1
+    conversation.updated_at = uow.now()
+    entry = TimelineEntry(
+        conversation_id=conversation.id,
+        seq=conversation.last_seq,
+        kind=kind,
+        at=uow.now(),
+        by_id=actor_id(uow),
+        message_id=message_id,
+        data=data or {},
+    )
+    uow.add(entry)
+    assignee_id, queue_id = before or (conversation.assignee_id, conversation.queue_id)
+    uow.wake(conversation_topic(conversation.id), conversation.last_seq)
+    for touched in {queue_id, conversation.queue_id}:
+        if touched is not None:
+            uow.wake(queue_topic(touched), conversation.id.hex)
+    past = ":".join(id_.hex if id_ else "" for id_ in (conversation.id, assignee_id, queue_id))
+    uow.wake(inbox_topic(conversation.organization_id), past)
+    return entry
+
+
+def actor_id(uow: UnitOfWork) -> UUID | None:
+    """The member who acts; a visiting super admin is no member here, and the audit log names them."""
+    principal = uow.principal
+    if isinstance(principal, MemberPrincipal) and not principal.is_visiting:
+        return principal.member_id
+    return None

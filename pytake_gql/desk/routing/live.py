@@ -1,0 +1,220 @@
+"""Queues and inboxes, live: a snapshot, then what changes, and a snapshot again whenever in doubt (house.md §4)."""
+
+from collections.abc import AsyncGenerator, Iterable
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias
+from uuid import UUID
+
+import strawberry
+
+from pytake_gql.desk.conversations import queries as conversations
+from pytake_gql.desk.conversations.nodes import Conversation
+from pytake_gql.desk.conversations.timeline import inbox_topic, queue_topic
+from pytake_gql.desk.queues import service as queues
+from pytake_gql.desk.queues.graphql import Queue, find_queue
+from pytake_gql.desk.routing.graphql import QueueStats, load_stats
+from pytake_gql.kernel.bus import GAP, Wake
+from pytake_gql.kernel.errors import NotFound
+from pytake_gql.kernel.graphql.access import subscription
+from pytake_gql.kernel.graphql.context import Info
+from pytake_gql.kernel.graphql.types import object_type
+from pytake_gql.kernel.ids import global_id, parse_global_id
+from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
+
+POLL_SECONDS = 5.0
+_SHOWN = 100
+
+
+@object_type
+class QueueSnapshot:
+    """The queue as it stands, the first 100 in its order: sent first, and again when continuity was in doubt."""
+
+    queue: Queue
+    """Its settings."""
+    stats: QueueStats
+    """Its numbers."""
+    conversations: list[Conversation]
+    """Those waiting in its order, then those being served, as far as the caller may see them."""
+
+
+@object_type
+class QueueConversationChanged:
+    """A conversation came into the queue, or changed in it."""
+
+    queue: Queue
+    """Where."""
+    conversation: Conversation
+    """As it stands now."""
+    stats: QueueStats
+    """The queue's numbers now."""
+
+
+@object_type
+class QueueConversationLeft:
+    """A conversation left the queue, was closed, or is no longer to be seen by the caller."""
+
+    queue: Queue
+    """Where from."""
+    conversation_id: strawberry.ID
+    """Which."""
+    stats: QueueStats
+    """The queue's numbers now."""
+
+
+QueueUpdate: TypeAlias = Annotated[
+    QueueSnapshot | QueueConversationChanged | QueueConversationLeft,
+    strawberry.union("QueueUpdate", description="What a subscriber of a queue receives."),
+]
+
+
+@object_type
+class InboxReset:
+    """Read the lists again: sent first, and again whenever continuity could not be kept."""
+
+    at: datetime
+    """The instant from which on changes follow."""
+
+
+@object_type
+class InboxConversationChanged:
+    """A conversation of the inbox as it stands now."""
+
+    conversation: Conversation
+    """Which."""
+
+
+@object_type
+class InboxConversationLeft:
+    """No longer the caller's, or no longer to be seen by the caller."""
+
+    conversation_id: strawberry.ID
+    """Which."""
+
+
+InboxUpdate: TypeAlias = Annotated[
+    InboxReset | InboxConversationChanged | InboxConversationLeft,
+    strawberry.union("InboxUpdate", description="What a subscriber of an inbox receives."),
+]
+
+
+@object_type
+class RoutingSubscription:
+    @subscription(Role.VIEWER)
+    async def queue_updates(self, info: Info, queue_id: strawberry.ID) -> AsyncGenerator[QueueUpdate, None]:
+        """One queue, live: those waiting and those being served."""
+        parsed = parse_global_id(queue_id)
+        id_ = parsed[1] if parsed and parsed[0] == "Queue" else None
+        if id_ is None or await find_queue(info, id_) is None:
+            raise NotFound
+        async with info.context.ports.bus.subscribe(queue_topic(id_)) as wakes:
+            # What the caller was shown of it: conversation to last seq.
+            shown: dict[UUID, int] | None = None
+            wake: Wake | None = GAP
+            while await info.context.renew():
+                info.context.forget()
+                heard = [wake, *wakes.drain()] if wake else []
+                if shown is None or GAP in heard or not heard:
+                    rows = await _in_queue(info, id_)
+                    if rows is None:
+                        return
+                    now_shown = {row.id: row.last_seq for row in rows}
+                    if now_shown != shown:
+                        shown = now_shown
+                        yield await _snapshot(info, id_, rows)
+                else:
+                    for update in await _changes(info, id_, heard, shown):
+                        yield update
+                wake = await wakes.next(POLL_SECONDS)
+
+    @subscription(Role.VIEWER)
+    async def inbox_updates(self, info: Info, mine: bool = True) -> AsyncGenerator[InboxUpdate, None]:
+        """The caller's own conversations, or all that the caller may see, as they change."""
+        async with info.context.ports.bus.subscribe(inbox_topic(info.context.organization_id)) as wakes:
+            seen: datetime | None = None
+            wake: Wake | None = GAP
+            while await info.context.renew():
+                info.context.forget()
+                heard = [wake, *wakes.drain()] if wake else []
+                newest = await _newest(info, mine=mine)
+                if seen is None or GAP in heard or (not heard and newest != seen):
+                    yield InboxReset(at=info.context.ports.clock.now())
+                else:
+                    for update in await _inbox_changes(info, heard, mine=mine):
+                        yield update
+                seen = newest
+                wake = await wakes.next(POLL_SECONDS)
+
+
+async def _in_queue(info: Info, queue_id: UUID) -> list[Any] | None:
+    """What a snapshot shows; None when the queue is gone."""
+    async with info.context.read() as session:
+        queue = (await queues.by_ids(session, [queue_id])).get(queue_id)
+        if queue is None:
+            return None
+        now = info.context.ports.clock.now()
+        return list(await conversations.snapshot(session, info.context.principal, queue_id, queue.order, now, _SHOWN))
+
+
+async def _snapshot(info: Info, queue_id: UUID, rows: Iterable[Any]) -> QueueSnapshot:
+    queue = await _queue(info, queue_id)
+    return QueueSnapshot(
+        queue=queue, stats=await load_stats(info, queue), conversations=[Conversation.of(row) for row in rows]
+    )
+
+
+async def _changes(info: Info, queue_id: UUID, heard: Iterable[Wake], shown: dict[UUID, int]) -> list[Any]:
+    """What became of the conversations that the wake-ups name; `shown` follows."""
+    named = list(dict.fromkeys(UUID(str(wake.data)) for wake in heard))
+    async with info.context.read() as session:
+        rows = await conversations.visible(session, info.context.principal, named)
+    queue = await _queue(info, queue_id)
+    stats = await load_stats(info, queue)
+    updates: list[Any] = []
+    for id_ in named:
+        row = rows.get(id_)
+        if row is not None and row.queue_id == queue_id and row.closed_at is None:
+            if shown.get(id_) != row.last_seq:
+                shown[id_] = row.last_seq
+                updates.append(QueueConversationChanged(queue=queue, conversation=Conversation.of(row), stats=stats))
+        elif shown.pop(id_, None) is not None:
+            left = strawberry.ID(global_id("Conversation", id_))
+            updates.append(QueueConversationLeft(queue=queue, conversation_id=left, stats=stats))
+    return updates
+
+
+async def _queue(info: Info, queue_id: UUID) -> Queue:
+    queue: Queue | None = await find_queue(info, queue_id)
+    if queue is None:
+        raise NotFound
+    return queue
+
+
+async def _newest(info: Info, *, mine: bool) -> datetime | None:
+    """When anything last changed among what the caller follows: how a poll finds that a wake-up was lost."""
+    async with info.context.read() as session:
+        return await conversations.newest_change(session, info.context.principal, mine=mine)
+
+
+async def _inbox_changes(info: Info, heard: Iterable[Wake], *, mine: bool) -> list[Any]:
+    member = info.context.member
+    past = {UUID(parts[0]): parts for wake in heard if (parts := str(wake.data).split(":"))}
+    async with info.context.read() as session:
+        rows = await conversations.visible(session, member, list(past))
+        serves = await queues.queue_ids_of(session, member.member_id)
+    updates: list[Any] = []
+    for id_, (_, assignee, queue) in past.items():
+        row = rows.get(id_)
+        if row is not None and (not mine or row.assignee_id == member.member_id):
+            updates.append(InboxConversationChanged(conversation=Conversation.of(row)))
+        elif _was_followed(member, assignee, queue, serves, mine=mine):
+            updates.append(InboxConversationLeft(conversation_id=strawberry.ID(global_id("Conversation", id_))))
+    return updates
+
+
+def _was_followed(member: MemberPrincipal, assignee: str, queue: str, serves: set[UUID], *, mine: bool) -> bool:
+    """Whether it was in the caller's inbox before: only then is it news that it left."""
+    if assignee and UUID(assignee) == member.member_id:
+        return True
+    if mine or member.scope is not ConversationScope.QUEUES:
+        return False
+    return bool(queue) and UUID(queue) in serves

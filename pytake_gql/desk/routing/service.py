@@ -1,0 +1,184 @@
+"""How conversations reach agents: pulled, assigned, handed back (D7, D11, D15, D18)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from pytake_gql.desk.conversations import order, service, states
+from pytake_gql.desk.conversations.locks import lock
+from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
+from pytake_gql.desk.departments import service as departments
+from pytake_gql.desk.queues import service as queues
+from pytake_gql.desk.queues.models import Queue, QueueMember
+from pytake_gql.kernel import idempotency
+from pytake_gql.kernel.errors import UserErrorCode, refuse
+from pytake_gql.kernel.principal import MemberPrincipal, Role
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.members import service as members
+from pytake_gql.tenancy.members import slots
+from pytake_gql.tenancy.members.models import Member
+
+
+class PullEmptyReason(StrEnum):
+    """Why there was nothing to take."""
+
+    EMPTY = "EMPTY"
+    NOT_A_MEMBER = "NOT_A_MEMBER"
+    AT_CAPACITY = "AT_CAPACITY"
+    NO_SKILL_MATCH = "NO_SKILL_MATCH"
+    OUTSIDE_OPENING_HOURS = "OUTSIDE_OPENING_HOURS"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull took, or why it took nothing (D18)."""
+
+    conversation: Conversation | None = None
+    empty_reason: PullEmptyReason | None = None
+
+
+async def pull(
+    uow: UnitOfWork, caller: MemberPrincipal, *, queue_id: UUID | None, department_id: UUID | None, key: str | None
+) -> Pulled:
+    """Takes the conversation that waits first among the caller's queues, or in the one named.
+
+    Two callers never get the same one, and nobody goes above their capacity, under any number of pulls (D11):
+    the agent's slot is taken first, then the row that no other transaction holds.
+    """
+    claim = await idempotency.claim(uow, caller.member_id, key, ["pull", queue_id, department_id])
+    if claim and claim.answer:
+        return Pulled((await service.by_ids(uow.session, [claim.answer]))[claim.answer])
+    serving = await _serving(uow, caller.member_id, queue_id, department_id)
+    if not serving:
+        return Pulled(empty_reason=PullEmptyReason.NOT_A_MEMBER)
+    async with uow.session.begin_nested() as attempt:
+        member = await slots.take_slot(uow, caller.member_id)
+        if member is None:
+            return Pulled(empty_reason=PullEmptyReason.AT_CAPACITY)
+        conversation = await _take_first(uow, serving)
+        if conversation is None:
+            await attempt.rollback()
+            return Pulled(empty_reason=PullEmptyReason.EMPTY)
+    service.give(uow, conversation, member, reason=MoveReason.PULL)
+    if claim:
+        claim.answer = conversation.id
+    return Pulled(conversation)
+
+
+async def assign(uow: UnitOfWork, conversation_id: UUID, member_id: UUID | None, *, force: bool) -> Conversation:
+    """Gives it to a member, or (None) back to its queue with its place kept (D6, D15).
+
+    A member who may not have it is refused with the reason. `force` may exceed the capacity; org admins only.
+    """
+    conversation = await lock(uow, conversation_id, besides=member_id)
+    if member_id is None:
+        states.require(conversation.status, ConversationStatus.QUEUED)
+        await service.release(uow, conversation)
+        await service.enqueue(uow, conversation, conversation.queue_id, keeps_place=True)
+        return conversation
+    if conversation.status is ConversationStatus.ACTIVE and conversation.assignee_id == member_id:
+        return conversation
+    member = await _assignable(uow, conversation, member_id, force=force)
+    if conversation.status is not ConversationStatus.ACTIVE:
+        states.require(conversation.status, ConversationStatus.ACTIVE)
+    await service.release(uow, conversation)
+    taken = await slots.take_slot(uow, member.id, force=force)
+    if taken is None:
+        refuse(UserErrorCode.LIMIT_REACHED, "{name} is at capacity.", "member_id", name=member.name)
+    service.give(uow, conversation, taken, reason=MoveReason.MEMBER)
+    return conversation
+
+
+async def give_up(uow: UnitOfWork, member_id: UUID, reassign_to_id: UUID | None) -> None:
+    """What a member who leaves had open goes to the one named, else back to its queue, its place kept (D20)."""
+    held = select(Conversation.id).where(
+        Conversation.assignee_id == member_id,
+        col(Conversation.status).in_([ConversationStatus.ACTIVE, ConversationStatus.SNOOZED]),
+    )
+    for conversation_id in (await uow.session.execute(held.order_by(col(Conversation.id)))).scalars().all():
+        conversation = await lock(uow, conversation_id, besides=reassign_to_id)
+        await service.release(uow, conversation)
+        taken = await slots.take_slot(uow, reassign_to_id, force=True) if reassign_to_id else None
+        if taken is not None:
+            service.give(uow, conversation, taken, reason=MoveReason.AGENT_LOST)
+        else:
+            await service.enqueue(uow, conversation, conversation.queue_id, keeps_place=True)
+
+
+async def empty_queue(uow: UnitOfWork, queue_id: UUID, move_to_queue_id: UUID | None) -> None:
+    """Moves what waits in a queue that is to be deleted; refused while any waits and nothing is named."""
+    waiting = (
+        select(Conversation)
+        .where(Conversation.queue_id == queue_id, Conversation.status == ConversationStatus.QUEUED)
+        .order_by(col(Conversation.id))
+        .with_for_update()
+    )
+    for conversation in (await uow.session.execute(waiting)).scalars().all():
+        if move_to_queue_id is None:
+            refuse(
+                UserErrorCode.REQUIRED,
+                "Conversations wait in this queue: say where they are to go.",
+                "move_to_queue_id",
+            )
+        await service.enqueue(uow, conversation, move_to_queue_id, keeps_place=True)
+
+
+async def _serving(
+    uow: UnitOfWork, member_id: UUID, queue_id: UUID | None, department_id: UUID | None
+) -> Sequence[Queue]:
+    """The active queues that the member serves, of those named; what is named must exist."""
+    serves = select(QueueMember.queue_id).where(QueueMember.member_id == member_id)
+    statement = select(Queue).where(col(Queue.id).in_(serves), col(Queue.is_active))
+    if queue_id is not None:
+        if queue_id not in await queues.by_ids(uow.session, [queue_id]):
+            refuse(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "queue_id")
+        statement = statement.where(Queue.id == queue_id)
+    if department_id is not None:
+        if department_id not in await departments.by_ids(uow.session, [department_id]):
+            refuse(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "department_id")
+        statement = statement.where(Queue.department_id == department_id)
+    statement = statement.order_by(col(Queue.priority).desc(), col(Queue.order), col(Queue.id))
+    return (await uow.session.execute(statement)).scalars().all()
+
+
+async def _take_first(uow: UnitOfWork, serving: Sequence[Queue]) -> Conversation | None:
+    """From the queues of higher priority first (D7), then by D5; locks the row that it answers."""
+    for (_, queue_order), group in groupby(serving, key=lambda queue: (queue.priority, queue.order)):
+        queue_ids = [queue.id for queue in group]
+        for criterion, keys in order.tiers(queue_order, uow.now()):
+            statement = (
+                select(Conversation)
+                .where(
+                    col(Conversation.queue_id).in_(queue_ids),
+                    Conversation.status == ConversationStatus.QUEUED,
+                    criterion,
+                )
+                .order_by(*keys)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if (found := (await uow.session.execute(statement)).scalar_one_or_none()) is not None:
+                return found
+    return None
+
+
+async def _assignable(uow: UnitOfWork, conversation: Conversation, member_id: UUID, *, force: bool) -> Member:
+    """The member, if the conversation may be given to them; presence aside, for somebody says so (D15)."""
+    member = (await members.by_ids(uow.session, [member_id])).get(member_id)
+    if member is None or member.removed_at is not None:
+        refuse(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "member_id")
+    caller = uow.principal
+    if force and not (isinstance(caller, MemberPrincipal) and caller.role.serves(Role.ORG_ADMIN)):
+        refuse(UserErrorCode.FORBIDDEN, "Only organization admins may exceed a member's capacity.", "force")
+    if not member.is_active:
+        refuse(UserErrorCode.WRONG_STATE, "{name} is not active.", "member_id", name=member.name)
+    if member.role not in {Role.AGENT, Role.ORG_ADMIN}:
+        refuse(UserErrorCode.WRONG_STATE, "{name} answers no conversations.", "member_id", name=member.name)
+    serves = await queues.queue_ids_of(uow.session, member_id)
+    if conversation.queue_id is not None and conversation.queue_id not in serves:
+        refuse(UserErrorCode.WRONG_STATE, "{name} does not serve this queue.", "member_id", name=member.name)
+    return member
