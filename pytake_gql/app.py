@@ -1,18 +1,101 @@
-"""The web application: routes and lifespan."""
+"""The web application: routes, and the server that runs it."""
 
+import asyncio
+import contextlib
+import socket
+
+import uvicorn
+import uvloop
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
+from pytake_gql import bootstrap
 from pytake_gql.development import mail_page
-from pytake_gql.kernel.graphql.http import GraphQLDoor
+from pytake_gql.health import Health
+from pytake_gql.kernel import metrics
+from pytake_gql.kernel.asgi import RequestIds, failed
+from pytake_gql.kernel.graphql.doorway import Doorway
+from pytake_gql.kernel.graphql.http import HttpDoor
+from pytake_gql.kernel.graphql.outgoing import FRAME_BYTES
+from pytake_gql.kernel.graphql.websocket import SocketDoor
 from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.settings import Settings
 from pytake_gql.schema import schema
+
+DRAIN_SECONDS = 4.0
+"""Over which the sockets are closed at a stop; what runs then has the rest of the ten seconds (G24)."""
+FINISH_SECONDS = 5
 
 
 def build(ports: Ports) -> Starlette:
-    """The application over ports that somebody else opens and closes."""
-    door = GraphQLDoor(schema, ports)
-    routes: list[BaseRoute] = [Route("/graphql", door), WebSocketRoute("/graphql", door)]
+    """The application over ports that somebody else opens and closes; its `state.doorway` knows the sockets."""
+    doorway = Doorway(schema, ports)
+    routes: list[BaseRoute] = [
+        Route("/graphql", HttpDoor(doorway)),
+        WebSocketRoute("/graphql", SocketDoor(doorway)),
+        *Health(ports, doorway.sockets).routes(),
+    ]
     if not ports.settings.is_production:
         routes.append(mail_page.route(ports))
-    return Starlette(routes=routes)
+    app = Starlette(routes=routes, middleware=[Middleware(RequestIds)], exception_handlers={Exception: failed})
+    app.state.doorway = doorway
+    return app
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Lets the application drop a connection whose peer reads nothing, not even the closing frame."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        self.scope["extensions"]["pytake.abort"] = {"call": self.transport.abort}
+
+
+class Server(uvicorn.Server):
+    """At SIGTERM first not ready and no new sockets, then the sockets spread over some seconds, then the rest."""
+
+    def __init__(self, app: Starlette, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                loop="none",
+                http="httptools",
+                ws=SocketProtocol,
+                lifespan="off",
+                ws_max_size=FRAME_BYTES,
+                ws_ping_interval=20,
+                ws_ping_timeout=20,
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=FINISH_SECONDS,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                log_config=None,
+            )
+        )
+        self._doorway: Doorway = app.state.doorway
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._doorway.sockets.drain(DRAIN_SECONDS)
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Runs the API until SIGTERM or SIGINT; the caller has configured the logs."""
+
+    async def run() -> None:
+        async with bootstrap.ports(settings) as ports:
+            lag = asyncio.create_task(metrics.watch_loop(), name="loop lag")
+            try:
+                await Server(build(ports), host, port).serve()
+            finally:
+                lag.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await lag
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())

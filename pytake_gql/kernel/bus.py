@@ -16,6 +16,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from pytake_gql.kernel import metrics
+
 log = logging.getLogger(__name__)
 
 _PREFIX = "pytake:"
@@ -43,6 +45,8 @@ class Subscription:
             while not self._wakes.empty():
                 self._wakes.get_nowait()
             wake = GAP
+        if wake == GAP:
+            metrics.resume_gaps.inc()
         self._wakes.put_nowait(wake)
 
     async def next(self, timeout_seconds: float) -> Wake | None:
@@ -73,6 +77,15 @@ class Bus:
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("wake-ups were not published: %s", error)
+
+    async def is_reachable(self) -> bool:
+        """Whether Redis answers; without it live updates are slow, and nothing is lost."""
+        try:
+            async with asyncio.timeout(2):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
 
     @contextlib.asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[Subscription]:
@@ -130,7 +143,8 @@ class Bus:
             while True:
                 message = await pubsub.get_message(timeout=5.0)
                 if message is not None:
-                    self._dispatch(message["channel"], message["data"])
+                    if message["type"] == "message":  # else the answer to a ping
+                        self._dispatch(message["channel"], message["data"])
                 elif not await self._is_alive(pubsub):
                     raise ConnectionError("no answer to a ping")
         finally:
@@ -139,7 +153,7 @@ class Bus:
 
     @staticmethod
     async def _is_alive(pubsub: PubSub) -> bool:
-        await pubsub.ping()  # the answer is read, and dropped, by get_message
+        await pubsub.ping()  # the answer is read by get_message, and dropped
         return True
 
     def _dispatch(self, channel: bytes, data: bytes) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from pytake_gql.kernel import metrics
 from pytake_gql.kernel.errors import RateLimited
 
 log = logging.getLogger(__name__)
@@ -40,17 +41,39 @@ class Limiter:
     def __init__(self, redis: Redis) -> None:
         self._take = redis.register_script(_TAKE)
         self._local: dict[str, tuple[float, float]] = {}
+        self._leases: dict[str, float] = {}
 
-    async def take(self, key: str, rate: Rate, cost: float = 1.0) -> None:
-        """Takes from the bucket `key`, or raises `RateLimited`."""
+    async def take(self, key: str, rate: Rate, cost: float = 1.0, *, lease: float = 0.0) -> None:
+        """Takes from the bucket `key`, or raises `RateLimited`.
+
+        With a lease the process takes so much at once, and serves the following from it without asking Redis.
+        """
+        leased = self._leases.get(key, 0.0)
+        if leased >= cost:
+            self._leases[key] = leased - cost
+            return
+        if lease > cost and await self._ask(key, rate, lease) == 0.0:
+            if len(self._leases) >= _MOST_LOCAL_BUCKETS:
+                self._leases.clear()
+            self._leases[key] = self._leases.get(key, 0.0) + lease - cost
+            return
+        wait = await self._ask(key, rate, cost)
+        if wait > 0:
+            metrics.limiter_hits.labels(key.partition(":")[0]).inc()
+            raise RateLimited(wait)
+
+    async def give_back(self, key: str, rate: Rate, cost: float = 1.0) -> None:
+        """Puts back what turned out not to be owed."""
+        await self._ask(key, rate, -cost)
+
+    async def _ask(self, key: str, rate: Rate, cost: float) -> float:
+        """The seconds to wait: 0 when it was taken."""
         try:
             answer = await self._take(keys=[f"pytake:bucket:{key}"], args=[rate.capacity, rate.per_second, cost])
-            wait = float(answer)
+            return float(answer)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("the limiter counts locally: %s", error)
-            wait = self._take_locally(key, rate, cost)
-        if wait > 0:
-            raise RateLimited(wait)
+            return self._take_locally(key, rate, cost)
 
     def _take_locally(self, key: str, rate: Rate, cost: float) -> float:
         now = time.monotonic()

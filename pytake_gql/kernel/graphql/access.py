@@ -22,6 +22,9 @@ from pytake_gql.kernel.text import unstorable_paths
 
 enum_type(Role)
 
+EXECUTION_SECONDS = 5.0
+"""How long an operation may run (G16); a field that asks an AI provider declares 30."""
+
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
@@ -37,10 +40,17 @@ class Auth:
 class Access(FieldExtension):
     """The rule of one field. It stands last among the extensions: the outermost, so that a refusal opens nothing."""
 
-    def __init__(self, role: Role | None = None, *, visitor: bool = False, public: bool = False) -> None:
+    def __init__(
+        self,
+        role: Role | None = None,
+        *,
+        visitor: bool = False,
+        public: bool = False,
+        seconds: float = EXECUTION_SECONDS,
+    ) -> None:
         if role is None and not visitor and not public:
             raise ValueError("a rule must serve somebody")
-        self.role, self.visitor, self.public = role, visitor, public
+        self.role, self.visitor, self.public, self.seconds = role, visitor, public, seconds
 
     def apply(self, field: StrawberryField) -> None:
         printed = Auth(
@@ -70,14 +80,16 @@ class Access(FieldExtension):
         return await result if inspect.isawaitable(result) else result
 
 
-def query(role: Role | None = None, *, visitor: bool = False, public: bool = False) -> Callable[[Any], Any]:
+def query(
+    role: Role | None = None, *, visitor: bool = False, public: bool = False, seconds: float = EXECUTION_SECONDS
+) -> Callable[[Any], Any]:
     """A root field of Query; the resolver's docstring describes it."""
 
     def decorate(resolver: Callable[..., Any]) -> Any:
         return strawberry.field(
             resolver,
             description=inspect.getdoc(resolver),
-            extensions=[Access(role, visitor=visitor, public=public)],
+            extensions=[Access(role, visitor=visitor, public=public, seconds=seconds)],
         )
 
     return decorate

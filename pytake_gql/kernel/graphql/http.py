@@ -1,64 +1,147 @@
-"""GraphQL over HTTP and websocket: POST with application/json, and graphql-transport-ws, on one path."""
+"""GraphQL over HTTP: POST with application/json and nothing else, which is also what keeps forged forms out (CSRF)."""
 
-from datetime import timedelta
+import asyncio
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
-import orjson
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.websockets import WebSocket
-from strawberry.asgi import GraphQL
-from strawberry.schema import BaseSchema
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from graphql import GraphQLError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+from strawberry.http import process_result
+from strawberry.http.ides import get_graphql_ide_html
+from strawberry.types.execution import PreExecutionError
 
-from pytake_gql.kernel.errors import Unauthenticated
+from pytake_gql.kernel.errors import BadUserInput, CodedError, Forbidden, TimedOut, Unauthenticated
+from pytake_gql.kernel.graphql.calls import BODY_BYTES, Call, read_json, write_json
 from pytake_gql.kernel.graphql.context import Context
-from pytake_gql.kernel.ids import uuid7
-from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.graphql.doorway import Doorway, bearer
+from pytake_gql.kernel.graphql.masking import mask_all
+from pytake_gql.kernel.graphql.reports import Report
 from pytake_gql.kernel.principal import Anonymous, Principal
-from pytake_gql.kernel.translation import negotiate
+
+BODY_SECONDS = 10.0
+"""A body that takes longer to arrive is not waited for."""
 
 
-class GraphQLDoor(GraphQL[Context, None]):
-    def __init__(self, schema: BaseSchema, ports: Ports) -> None:
-        super().__init__(
-            schema,
-            graphql_ide=None if ports.settings.is_production else "graphiql",
-            allow_queries_via_get=False,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            connection_init_wait_timeout=timedelta(seconds=5),
-            max_subscriptions_per_connection=50,
+class HttpRefusal(Exception):
+    """The request is answered with this status, and with the coded error as its body."""
+
+    def __init__(self, status: int, cause: CodedError, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(cause.message)
+        self.status, self.cause, self.headers = status, cause, headers or {}
+
+
+class HttpDoor:
+    def __init__(self, doorway: Doorway) -> None:
+        self._doorway = doorway
+        self._ports = doorway.ports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            return await self._preflight(request)
+        if self._wants_page(request):
+            return HTMLResponse(get_graphql_ide_html(graphql_ide="graphiql"))
+        context = self._doorway.context(request, Anonymous())
+        headers = {"cache-control": "no-store", "vary": "Origin"}
+        status = 200
+        try:
+            self._check_method(request)
+            context.principal = await self._identify(request.headers.get("authorization"))
+            headers |= await self._allowed(request, context.principal.organization_id)
+            call = Call.of(read_json(await self._body(request)))
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a request
+            status = error.status if isinstance(error, HttpRefusal) else 400 if isinstance(error, CodedError) else 200
+            headers |= error.headers if isinstance(error, HttpRefusal) else {}
+            body = self._refuse(error, context)
+        else:
+            body = await self._execute(call, context)
+        return Response(write_json(body), status, headers, media_type="application/json")
+
+    async def _execute(self, call: Call, context: Context) -> Any:
+        return process_result(
+            await self._doorway.schema.execute(call.query, call.variables, context, operation_name=call.operation_name)
         )
-        self.ports = ports
 
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
-        client = request.client
-        return Context(
-            ports=self.ports,
-            principal=await self._identify(request.headers.get("authorization")),
-            request_id=uuid7().hex,
-            locale=negotiate(request.headers.get("accept-language")),
-            ip_address=client.host if client else None,
-            user_agent=(request.headers.get("user-agent") or "")[:400] or None,
-            origin=request.headers.get("origin"),
+    @staticmethod
+    def _refuse(error: Exception, context: Context) -> Any:
+        """The body of a request that did not come as far as the schema."""
+        cause = error.cause if isinstance(error, HttpRefusal) else error
+        result = PreExecutionError(data=None, errors=[GraphQLError(str(cause), original_error=cause)])
+        with Report(context) as report:
+            mask_all(result, context)
+            report.answered(result)
+        return process_result(result)
+
+    def _wants_page(self, request: Request) -> bool:
+        return (
+            request.method == "GET"
+            and not self._ports.settings.is_production
+            and "text/html" in request.headers.get("accept", "")
+            and "query" not in request.query_params
         )
+
+    @staticmethod
+    def _check_method(request: Request) -> None:
+        if request.method != "POST":
+            cause = BadUserInput("GraphQL is served by POST with a JSON body.")
+            raise HttpRefusal(405, cause, {"allow": "POST, OPTIONS"})
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise HttpRefusal(415, BadUserInput("The Content-Type must be application/json."))
 
     async def _identify(self, authorization: str | None) -> Principal:
         """An invalid token makes an anonymous caller: what needs none (login) still answers."""
         try:
-            return await self.ports.authority.identify(bearer(authorization))
+            return await self._ports.authority.identify(bearer(authorization))
         except Unauthenticated:
             return Anonymous()
 
-    def encode_json(self, data: object) -> str:
-        """Text, also for HTTP: bytes would become binary frames on a websocket."""
-        return orjson.dumps(data).decode()
+    async def _body(self, request: Request) -> bytes:
+        """Refused as soon as it is known to be too large, without reading on."""
+        too_large = HttpRefusal(413, BadUserInput(f"The body is larger than {BODY_BYTES // 1024} kB."))
+        announced = request.headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced[:20]) > BODY_BYTES:
+            raise too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > BODY_BYTES:
+                        raise too_large
+        except TimeoutError as error:
+            raise HttpRefusal(408, TimedOut()) from error
+        except ClientDisconnect as error:
+            raise BadUserInput("The body did not arrive.") from error
+        return bytes(body)
 
-    def decode_json(self, data: str | bytes) -> Any:
-        return orjson.loads(data)
+    async def _allowed(self, request: Request, organization_id: UUID | None) -> dict[str, str]:
+        """The headers that let the calling page read the answer; a page of nobody's is refused."""
+        origin = request.headers.get("origin")
+        if origin is None:
+            return {}
+        if not await self._doorway.origins.allows(origin, request.headers.get("host"), organization_id):
+            raise HttpRefusal(403, Forbidden("This page's origin is not among the organization's front ends."))
+        return {"access-control-allow-origin": origin, "access-control-expose-headers": "x-request-id"}
 
-
-def bearer(authorization: str | None) -> str | None:
-    """The token of an Authorization header, or None."""
-    scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+    async def _preflight(self, request: Request) -> Response:
+        """The organization is not known yet: a front end of any may ask."""
+        origin = request.headers.get("origin")
+        if not origin or not await self._doorway.origins.allows(origin, request.headers.get("host"), None):
+            return Response(status_code=403, headers={"vary": "Origin"})
+        return Response(
+            status_code=204,
+            headers={
+                "access-control-allow-origin": origin,
+                "access-control-allow-methods": "POST",
+                "access-control-allow-headers": "authorization, content-type, accept-language",
+                "access-control-max-age": "600",
+                "vary": "Origin",
+            },
+        )

@@ -1,18 +1,26 @@
 """What an error shows outside: a code, a message of ours, and for faults of ours a request id only (G19)."""
 
 import logging
-from collections.abc import Iterator
+import re
 from typing import Any
 
+from asyncpg.exceptions import QueryCanceledError
 from graphql import GraphQLError
-from strawberry.extensions import SchemaExtension
+from sqlalchemy.exc import DBAPIError
 
-from pytake_gql.kernel.errors import CodedError, ErrorCode, NotFound, RateLimited, Refusal
+from pytake_gql.kernel.errors import CodedError, ErrorCode, NotFound, RateLimited, Refusal, TimedOut
+from pytake_gql.kernel.graphql.context import Context
+from pytake_gql.kernel.graphql.limits import ERRORS
 
 log = logging.getLogger(__name__)
 
 
-def mask(error: GraphQLError, request_id: str) -> GraphQLError:
+_SUGGESTION = re.compile(r" Did you mean .*\Z", re.DOTALL)
+_LONGEST_MESSAGE = 500
+"""Messages of graphql-core repeat the value that they complain about."""
+
+
+def mask(error: GraphQLError, request_id: str, *, suggests: bool = True) -> GraphQLError:
     """The error as clients may see it; a fault of ours is logged with its trace."""
     if error.extensions and error.extensions.get("code") in set(ErrorCode):
         return error
@@ -23,6 +31,8 @@ def mask(error: GraphQLError, request_id: str) -> GraphQLError:
     if isinstance(cause, Refusal):
         # A subscription has no payload; what its arguments name is not there.
         cause = NotFound()
+    if _is_statement_timeout(cause):
+        cause = TimedOut()
     if isinstance(cause, CodedError):
         extensions["code"] = cause.code.value
         if isinstance(cause, RateLimited):
@@ -30,9 +40,15 @@ def mask(error: GraphQLError, request_id: str) -> GraphQLError:
         return _like(error, cause.message, extensions)
     if cause is None or isinstance(cause, GraphQLError):
         # Syntax, validation and coercion: graphql-core's own, about the document and its variables.
-        return _like(error, error.message, {"code": ErrorCode.BAD_USER_INPUT.value})
-    log.error("request %s failed", request_id, exc_info=cause)
+        message = error.message if suggests else _SUGGESTION.sub("", error.message)
+        return _like(error, message[:_LONGEST_MESSAGE], {"code": ErrorCode.BAD_USER_INPUT.value})
+    log.error("an operation failed: %s", type(cause).__name__, exc_info=cause, extra={"request_id": request_id})
     return _like(error, "Something went wrong on our side.", {**extensions, "code": ErrorCode.INTERNAL.value})
+
+
+def _is_statement_timeout(cause: object) -> bool:
+    """PostgreSQL stopped a statement at `statement_timeout`."""
+    return isinstance(cause, DBAPIError) and isinstance(getattr(cause.orig, "__cause__", None), QueryCanceledError)
 
 
 def _like(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
@@ -46,18 +62,8 @@ def _like(error: GraphQLError, message: str, extensions: dict[str, Any]) -> Grap
     )
 
 
-class Masking(SchemaExtension):
-    """First among the extensions, so that it sees what all the others raise."""
-
-    def on_operation(self) -> Iterator[None]:
-        yield
-        self._mask(self.execution_context.result)
-
-    def on_stream_result(self, result: Any) -> Iterator[None]:
-        self._mask(result)
-        yield
-
-    def _mask(self, result: Any) -> None:
-        errors = getattr(result, "errors", None)
-        if errors:
-            result.errors = [mask(error, self.execution_context.context.request_id) for error in errors]
+def mask_all(result: Any, context: Context) -> None:
+    """Masks the result's errors in place, and reports the first few of them only (G16)."""
+    if getattr(result, "errors", None):
+        suggests = not context.ports.settings.is_production
+        result.errors = [mask(error, context.request_id, suggests=suggests) for error in result.errors][:ERRORS]

@@ -13,7 +13,7 @@ from strawberry.extensions.field_extension import AsyncExtensionResolver
 from strawberry.types.field import StrawberryField
 
 from pytake_gql.kernel.errors import Problem, Refusal, UserErrorCode
-from pytake_gql.kernel.graphql.access import Access
+from pytake_gql.kernel.graphql.access import EXECUTION_SECONDS, Access
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.types import enum_type, object_type
 from pytake_gql.kernel.ids import parse_global_id
@@ -79,14 +79,16 @@ def refuse_unstorable(value: Any) -> None:
         raise Refusal(*problems)
 
 
-def mutation(role: Role | None = None, *, visitor: bool = False, public: bool = False) -> Callable[[Any], Any]:
+def mutation(
+    role: Role | None = None, *, visitor: bool = False, public: bool = False, seconds: float = EXECUTION_SECONDS
+) -> Callable[[Any], Any]:
     """A root field of Mutation; every field of its payload but `user_errors` has a default."""
 
     def decorate(resolver: Callable[..., Any]) -> Any:
         return strawberry.mutation(
             resolver,
             description=inspect.getdoc(resolver),
-            extensions=[Transaction(), Access(role, visitor=visitor, public=public)],
+            extensions=[Transaction(), Access(role, visitor=visitor, public=public, seconds=seconds)],
         )
 
     return decorate

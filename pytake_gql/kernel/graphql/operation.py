@@ -1,0 +1,33 @@
+"""One operation of a document that has passed every limit: what the doors execute."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from graphql import DocumentNode, OperationType
+
+from pytake_gql.kernel.principal import Principal
+
+
+class Rule(Protocol):
+    """Who may call a root field."""
+
+    def check(self, principal: Principal) -> None:
+        """Raises `Unauthenticated` or `Forbidden`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Kept in the cache together with its document: nothing here belongs to a caller."""
+
+    document: DocumentNode
+    kind: OperationType
+    name: str | None
+    root_fields: int
+    rules: tuple[Rule, ...]
+    seconds: float
+    """How long it may run: the longest that one of its root fields asks for."""
+    introspects: bool
+    cost: Callable[[Mapping[str, Any]], int]
+    """What it costs with these variables."""

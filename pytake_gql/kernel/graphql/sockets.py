@@ -1,0 +1,169 @@
+"""The open websockets of this process: how many, whether their holders still may, and their end (G11, G17, G24)."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from pytake_gql.kernel import metrics
+from pytake_gql.kernel.bus import Subscription, Wake
+from pytake_gql.kernel.ports import AUTHORITY_TOPIC, Ports
+from pytake_gql.kernel.principal import MemberPrincipal, Principal, VisitorPrincipal
+
+log = logging.getLogger(__name__)
+
+SOCKETS_A_MEMBER = 20
+SOCKETS_AN_ADDRESS = 200
+"""An office behind one address holds one or two for each person."""
+CHECK_SECONDS = 2.0
+SERVICE_RESTARTS = 1012
+
+_CHECKED_AT_ONCE = 5
+_HEARD_BY_THE_AUTHORITY_SECONDS = 0.05
+
+
+class Open(Protocol):
+    """One open websocket."""
+
+    principal: Principal | None
+    address: str | None
+
+    async def check(self) -> None:
+        """Renews the holder's rights; closes when there are none left."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+class Sockets:
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._open: set[Open] = set()
+        self._addresses: Counter[str | None] = Counter()
+        self._holders: Counter[object] = Counter()
+        self._watcher: asyncio.Task[None] | None = None
+        self.is_draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def has_room_for(self, address: str | None) -> bool:
+        return self._addresses[address] < SOCKETS_AN_ADDRESS
+
+    def add(self, socket: Open) -> None:
+        self._open.add(socket)
+        self._addresses[socket.address] += 1
+        metrics.sockets.inc()
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch(), name="socket watcher")
+
+    def hold(self, principal: Principal) -> bool:
+        """Counts the socket for its holder; False where that one has enough."""
+        holder = _holder(principal)
+        if self._holders[holder] >= SOCKETS_A_MEMBER:
+            return False
+        self._holders[holder] += 1
+        return True
+
+    def remove(self, socket: Open) -> None:
+        self._open.discard(socket)
+        metrics.sockets.dec()
+        _less(self._addresses, socket.address)
+        if socket.principal is not None:
+            _less(self._holders, _holder(socket.principal))
+        if not self._open and self._watcher is not None:
+            self._watcher.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Takes no new sockets, and closes the open ones one after the other, so that not all come back at once."""
+        self.is_draining = True
+        leaving = list(self._open)
+        random.shuffle(leaving)
+        async with asyncio.TaskGroup() as closing:
+            for number, socket in enumerate(leaving):
+                closing.create_task(self._close_later(socket, seconds * number / len(leaving)))
+
+    @staticmethod
+    async def _close_later(socket: Open, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await socket.close(SERVICE_RESTARTS, "The service restarts: come back.")
+
+    async def _watch(self) -> None:
+        """Checks everybody every two seconds, and whom a bump of the authority concerns at once."""
+        async with self._ports.bus.subscribe(AUTHORITY_TOPIC) as bumps:
+            due = time.monotonic() + CHECK_SECONDS
+            while True:
+                bump = await bumps.next(max(0.0, due - time.monotonic()))
+                if bump is not None:
+                    await self._check(self._concerned(await self._burst(bumps, bump)))
+                if time.monotonic() >= due:
+                    await self._check(self._open)
+                    due = time.monotonic() + CHECK_SECONDS
+
+    @staticmethod
+    async def _burst(bumps: Subscription, first: Wake) -> list[Wake]:
+        """What came together. The authority hears the same bumps, and first has to forget what it knew."""
+        await asyncio.sleep(_HEARD_BY_THE_AUTHORITY_SECONDS)
+        return [first, *bumps.drain()]
+
+    def _concerned(self, bumps: list[Wake]) -> list[Open]:
+        if any(bump.topic is None for bump in bumps):
+            return list(self._open)
+        ids = {str(bump.data) for bump in bumps}
+        return [socket for socket in self._open if ids & _ids(socket.principal)]
+
+    async def _check(self, sockets: Iterable[Open]) -> None:
+        waiting = list(sockets)
+        while waiting:
+            now, waiting = waiting[:_CHECKED_AT_ONCE], waiting[_CHECKED_AT_ONCE:]
+            async with asyncio.TaskGroup() as checks:
+                for socket in now:
+                    checks.create_task(self._check_one(socket))
+
+    @staticmethod
+    async def _check_one(socket: Open) -> None:
+        try:
+            await socket.check()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            # Without the database nothing is pushed either; it is asked again in two seconds.
+            log.warning("a socket's rights were not renewed: %s", type(error).__name__)
+
+    async def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+
+
+def _holder(principal: Principal) -> object:
+    if isinstance(principal, MemberPrincipal):
+        return principal.account_id
+    return principal.external_id if isinstance(principal, VisitorPrincipal) else None
+
+
+def _ids(principal: Principal | None) -> set[str]:
+    """Whatever a bump may name that this principal hangs on."""
+    if isinstance(principal, MemberPrincipal):
+        named = (
+            principal.session_id,
+            principal.member_id,
+            principal.account_id,
+            principal.organization_id,
+            principal.home_organization_id,
+        )
+        return {str(id_) for id_ in named}
+    if isinstance(principal, VisitorPrincipal):
+        return {str(principal.channel_id), str(principal.organization_id)}
+    return set()
+
+
+def _less(counter: Counter[object] | Counter[str | None], key: object) -> None:
+    counter[key] -= 1  # type: ignore[index]
+    if counter[key] <= 0:  # type: ignore[index]
+        del counter[key]
