@@ -14,6 +14,9 @@ from pytake_gql.kernel.settings import Settings
 from pytake_gql.kernel.tokens import Tokens
 from pytake_gql.kernel.unit_of_work import UnitsOfWork
 
+AUTHORITY_TOPIC = "authority"
+"""Bus topic: look again at what this session, member, account, organization or channel (the id, as text) may do."""
+
 
 class Authority(Protocol):
     """Says who is asking, and whether they still may (G11, G12)."""

@@ -1,14 +1,19 @@
 """What a token still stands for: read from the session's row, at most 2 s old (G11, G12)."""
 
+import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from pytake_gql.kernel.bus import GAP, Bus, Subscription
 from pytake_gql.kernel.db import Database
 from pytake_gql.kernel.errors import Unauthenticated
+from pytake_gql.kernel.ports import AUTHORITY_TOPIC
 from pytake_gql.kernel.principal import (
     Anonymous,
     ConversationScope,
@@ -22,6 +27,7 @@ from pytake_gql.kernel.tokens import InvalidToken, TokenKind, Tokens
 
 FRESH_SECONDS = 2.0
 _MOST_CACHED = 50_000
+_ONE_HOUR = 3600.0
 
 _AUTHORITY = sa.text(
     "SELECT account_id, organization_id, home_organization_id, member_id, role, scope, name "
@@ -37,6 +43,30 @@ class SessionAuthority:
         self._tokens = tokens
         self._settings = settings
         self._cache: dict[UUID, tuple[float, Principal | None]] = {}
+        self._forgotten = 0
+
+    @contextlib.asynccontextmanager
+    async def following(self, bus: Bus) -> AsyncIterator[None]:
+        """Hears of ended sessions and changed rights at once; without Redis they are 2 s old at most."""
+        async with bus.subscribe(AUTHORITY_TOPIC) as bumps:
+            follower = asyncio.create_task(self._follow(bumps), name="authority")
+            try:
+                yield
+            finally:
+                follower.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await follower
+
+    async def _follow(self, bumps: Subscription) -> None:
+        while True:
+            bump = await bumps.next(_ONE_HOUR)
+            if bump is None:
+                continue
+            if bump == GAP:
+                self._forgotten += 1
+                self._cache.clear()
+            else:
+                self.forget(UUID(str(bump.data)))
 
     async def identify(self, token: str | None) -> Principal:
         if token is None:
@@ -59,7 +89,11 @@ class SessionAuthority:
     async def renew(self, principal: Principal) -> Principal | None:
         if isinstance(principal, MemberPrincipal):
             fresh = await self._cached(principal.session_id, principal)
-            # A socket stays in the organization that it was opened in.
+            if fresh is not None and fresh.organization_id != principal.organization_id:
+                # The session has just moved to another organization, or the token is from before it did.
+                self.forget(principal.session_id)
+                fresh = await self._cached(principal.session_id, principal)
+            # A token, and a socket, stay in the organization that they were made in.
             same = fresh is not None and fresh.organization_id == principal.organization_id
             return fresh if same else None
         if isinstance(principal, VisitorPrincipal):
@@ -67,8 +101,11 @@ class SessionAuthority:
         return principal
 
     def forget(self, id_: UUID) -> None:
-        """Reads the session (or channel) anew at the next question."""
-        self._cache.pop(id_, None)
+        """Reads anew, at the next question, whatever hangs on this session, channel, member, account, organization."""
+        self._forgotten += 1
+        if self._cache.pop(id_, None) is None:
+            for key in [key for key, (_, known) in self._cache.items() if _hangs_on(known, id_)]:
+                del self._cache[key]
 
     async def allows_origin(self, origin: str, organization_id: UUID | None) -> bool:
         if origin in {self._settings.public_url, self._settings.frontend_url}:
@@ -86,8 +123,10 @@ class SessionAuthority:
             return known
         if len(self._cache) >= _MOST_CACHED:
             self._cache.clear()
+        forgotten = self._forgotten
         found = await self._read(principal)
-        self._cache[id_] = (now, found)
+        if forgotten == self._forgotten:  # else it may have been read just before what was told meanwhile
+            self._cache[id_] = (now, found)
         return found
 
     async def _read(self, principal: Principal) -> Principal | None:
@@ -115,7 +154,7 @@ class SessionAuthority:
     def _claimed(kind: TokenKind, claims: dict[str, Any]) -> Principal:
         try:
             if kind is TokenKind.VISITOR:
-                return VisitorPrincipal(UUID(claims["org"]), UUID(claims["channel"]), UUID(claims["sub"]))
+                return VisitorPrincipal(UUID(claims["org"]), UUID(claims["channel"]), str(claims["sub"]))
             organization_id = UUID(claims["org"])
             return MemberPrincipal(
                 organization_id=organization_id,
@@ -129,3 +168,14 @@ class SessionAuthority:
             )
         except (KeyError, ValueError, TypeError) as error:
             raise Unauthenticated from error
+
+
+def _hangs_on(principal: Principal | None, id_: UUID) -> bool:
+    if isinstance(principal, MemberPrincipal):
+        return id_ in {
+            principal.member_id,
+            principal.account_id,
+            principal.organization_id,
+            principal.home_organization_id,
+        }
+    return principal is not None and principal.organization_id == id_
