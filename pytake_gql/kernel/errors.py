@@ -32,6 +32,12 @@ class UserErrorCode(StrEnum):
     PROVIDER_FAILED = "PROVIDER_FAILED"
 
 
+class Verbatim(str):
+    """A part of a path that the client named, such as a key inside JSON: it is told as it was written."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that the user can mend.

@@ -1,6 +1,7 @@
 """Text from outside: what may be stored, and how it is refused (G28, D29)."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 
-from pytake_gql.kernel.errors import UserErrorCode, refuse
+from pytake_gql.kernel.errors import UserErrorCode, Verbatim, refuse
 
 LONGEST_EMAIL = 254
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -33,7 +34,7 @@ def unstorable_paths(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[s
         for key, item in value.items():
             if not is_storable(str(key)):
                 yield path
-            yield from unstorable_paths(item, (*path, str(key)))
+            yield from unstorable_paths(item, (*path, Verbatim(key)))
     elif is_dataclass(value):
         for field in fields(value):
             yield from unstorable_paths(getattr(value, field.name), (*path, field.name))
@@ -70,6 +71,12 @@ def slug(text: str, *path: str, longest: int = 60) -> str:
     if not _SLUG.fullmatch(text):
         refuse(UserErrorCode.INVALID, "Only a-z, 0-9 and single hyphens between them.", *path)
     return text
+
+
+def slug_from(name: str, *, longest: int = 60) -> str:
+    """The slug that a name suggests: Ação Jurídica is acao-juridica; empty when no letter is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return "-".join(re.findall(r"[a-z0-9]+", plain))[:longest].strip("-")
 
 
 def color(text: str, *path: str) -> str:

@@ -76,6 +76,11 @@ class UnitOfWork:
         """Its listeners run just before the commit."""
         self._events.append(event)
 
+    async def announce(self, event: Event) -> None:
+        """Runs its listeners now: where they must mend or refuse before it is done, such as a deletion."""
+        for listener in self._listeners.of(event):
+            await listener(self, event)
+
     def wake(self, topic: str, data: str | int | None = None) -> None:
         """Publishes on the bus, after the commit."""
         self.wakes[Wake(topic, data)] = None
@@ -87,9 +92,7 @@ class UnitOfWork:
     async def settle(self) -> None:
         """Runs the listeners, those of the events that listeners emit too, and writes everything."""
         while self._events:
-            event = self._events.pop(0)
-            for listener in self._listeners.of(event):
-                await listener(self, event)
+            await self.announce(self._events.pop(0))
         await self.session.flush()
 
 

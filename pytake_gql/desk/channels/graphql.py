@@ -5,15 +5,18 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from pytake_gql.desk.channels import models, service
+from pytake_gql.desk.channels import kinds, models, service
 from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.graphql import Contact
 from pytake_gql.desk.queues.graphql import Queue, find_queue
+from pytake_gql.kernel.errors import BadUserInput
+from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.context import Info
-from pytake_gql.kernel.graphql.node import Node, find, finds, inner_id
-from pytake_gql.kernel.graphql.types import enum_type, extend, field, object_type
-from pytake_gql.kernel.ids import global_id
+from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, present, user_errors
+from pytake_gql.kernel.graphql.node import Node, find, finds
+from pytake_gql.kernel.graphql.types import enum_type, extend, field, input_type, object_type
+from pytake_gql.kernel.ids import global_id, id_of
 from pytake_gql.kernel.principal import Role
 
 enum_type(models.ChannelKind)
@@ -86,13 +89,68 @@ class ContactIdentity:
 
 
 @extend(Contact)
-async def identities(self: strawberry.Parent[Contact], info: Info) -> list[ContactIdentity]:
+async def identities(self: Contact, info: Info) -> list[ContactIdentity]:
     """Who the contact is on each channel."""
-    rows = await info.context.load(contacts.identities_of, inner_id(self))
+    rows = await info.context.load(contacts.identities_of, id_of(self.id))
     return [
         ContactIdentity(external_id=row.external_id, display_name=row.display_name, channel_id=row.channel_id)
         for row in rows or []
     ]
+
+
+@input_type
+class CreateChannelInput:
+    """A new channel."""
+
+    kind: models.ChannelKind
+    """WEB_CHAT; the other kinds are not available yet."""
+    name: str
+    """Unique in the organization."""
+    queue_id: strawberry.ID | None = None
+    """Where a new conversation goes when no flow takes it."""
+    settings: JSON | None = None
+    """The provider's public settings; `channelSchema` tells their shape."""
+    secrets: JSON | None = None
+    """Written, never read back; `channelSchema` tells their shape."""
+
+
+@input_type
+class UpdateChannelInput:
+    """What is to change; absent fields stay as they are."""
+
+    id: strawberry.ID
+    """The channel."""
+    name: strawberry.Maybe[str | None]
+    """Unique in the organization."""
+    queue_id: strawberry.Maybe[strawberry.ID | None]
+    """Where a new conversation goes when no flow takes it."""
+    settings: strawberry.Maybe[JSON | None]
+    """All public settings from then on."""
+    secrets: strawberry.Maybe[JSON | None]
+    """The secrets that change: absent ones stay as they are, null clears one, or all."""
+
+
+@input_type
+class DeleteChannelInput:
+    """The channel to delete; WRONG_STATE while conversations exist on it."""
+
+    id: strawberry.ID
+    """The channel."""
+
+
+@object_type
+class ChannelPayload:
+    """The channel that changed."""
+
+    channel: Channel | None = None
+    """Null when nothing changed."""
+    user_errors: list[UserError] = user_errors()
+
+
+def _with_inner_ids(given: Changes) -> Changes:
+    if given.get("queue_id") is not None:
+        given["queue_id"] = local_id("Queue", given["queue_id"], "queue_id")
+    return given
 
 
 @object_type
@@ -108,3 +166,36 @@ class ChannelQuery:
         """One channel, or null."""
         found: Channel | None = await find(info, "Channel", id)
         return found
+
+    @query(Role.VIEWER)
+    async def channel_schema(self, kind: models.ChannelKind) -> JSON:
+        """JSON Schemas of a kind's settings and secrets, under the keys `settings` and `secrets`.
+
+        BAD_USER_INPUT for a kind that is not available yet.
+        """
+        if kind not in kinds.KINDS:
+            raise BadUserInput("This kind of channel is not available yet.")
+        return JSON(kinds.schema(kind))
+
+
+@object_type
+class ChannelMutation:
+    @mutation(Role.ORG_ADMIN)
+    async def create_channel(self, info: Info, input: CreateChannelInput) -> ChannelPayload:
+        """Makes a channel; WHATSAPP and INSTAGRAM are INVALID: not available yet."""
+        given = {name: value for name, value in vars(input).items() if name != "kind" and value is not None}
+        row = await service.create(info.context.uow, input.kind, _with_inner_ids(given))
+        return ChannelPayload(channel=Channel.of(row))
+
+    @mutation(Role.ORG_ADMIN)
+    async def update_channel(self, info: Info, input: UpdateChannelInput) -> ChannelPayload:
+        """Changes the fields that are present."""
+        channel_id = local_id("Channel", input.id, "id")
+        row = await service.update(info.context.uow, channel_id, _with_inner_ids(present(input)))
+        return ChannelPayload(channel=Channel.of(row))
+
+    @mutation(Role.ORG_ADMIN)
+    async def delete_channel(self, info: Info, input: DeleteChannelInput) -> ChannelPayload:
+        """Deletes a channel that no conversation was held on."""
+        row = await service.delete(info.context.uow, local_id("Channel", input.id, "id"))
+        return ChannelPayload(channel=Channel.of(row))

@@ -6,7 +6,7 @@ from typing import Any
 import phonenumbers
 
 from pytake_gql.kernel import text
-from pytake_gql.kernel.errors import Problems, UserErrorCode, refuse
+from pytake_gql.kernel.errors import Problems, UserErrorCode, Verbatim, refuse
 from pytake_gql.kernel.events import Changes
 
 MOST_ATTRIBUTES = 100
@@ -63,8 +63,8 @@ def attributes(given: Any, *path: str) -> dict[str, str | int | float | bool]:
     problems = Problems()
     for key, value in given.items():
         with problems.gather():
-            text.line(key, *path, key, longest=LONGEST_KEY)
-            _check_value(value, *path, key)
+            text.line(key, *path, Verbatim(key), longest=LONGEST_KEY)
+            _check_value(value, *path, Verbatim(key))
     problems.raise_if_any()
     return given
 

@@ -52,7 +52,7 @@ async def find_department(info: Info, id_: UUID) -> Department | None:
 
 
 @extend(Organization)
-async def departments(self: strawberry.Parent[Organization], info: Info) -> list[Department]:
+async def departments(self: Organization, info: Info) -> list[Department]:
     """Its departments, in alphabetical order."""
     # A super admin may look at another organization than the one worked in.
     async with info.context.ports.database.session(self.row_id) as session:

@@ -9,6 +9,7 @@ from pytake_gql.desk.departments.models import Department
 from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
+from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 MOST = 500
@@ -17,6 +18,7 @@ MOST = 500
 async def create(
     uow: UnitOfWork, *, name: str, description: str | None, color: str | None, icon: str | None
 ) -> Department:
+    await one_at_a_time(uow, "departments")
     given: Changes = {"name": name, "description": description, "icon": icon}
     if color is not None:
         given["color"] = color
@@ -30,6 +32,7 @@ async def create(
 
 
 async def update(uow: UnitOfWork, department_id: UUID, changes: Changes) -> Department:
+    await one_at_a_time(uow, "departments")
     department = await get(uow, department_id)
     changed = change(department, await _checked(uow, changes, besides=department_id))
     if changed:
@@ -40,7 +43,8 @@ async def update(uow: UnitOfWork, department_id: UUID, changes: Changes) -> Depa
 async def delete(uow: UnitOfWork, department_id: UUID) -> Department:
     """Deletes it; the event's listeners refuse while queues stand in it."""
     department = await get(uow, department_id)
-    uow.emit(DepartmentDeleted(entity_id=department_id, changes={"name": {"from": department.name, "to": None}}))
+    changes = {"name": {"from": department.name, "to": None}}
+    await uow.announce(DepartmentDeleted(entity_id=department_id, changes=changes))
     await uow.session.delete(department)
     return department
 

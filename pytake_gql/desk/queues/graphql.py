@@ -6,16 +6,17 @@ import strawberry
 
 from pytake_gql.desk.departments.graphql import Department, find_department
 from pytake_gql.desk.queues import models, service
+from pytake_gql.desk.queues.inputs import CreateQueueInput, DeleteQueueInput, UpdateQueueInput
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.context import Info
-from pytake_gql.kernel.graphql.node import Node, find, finds, inner_id
-from pytake_gql.kernel.graphql.types import enum_type, extend, field, object_type
-from pytake_gql.kernel.ids import global_id, parse_global_id
+from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, user_errors
+from pytake_gql.kernel.graphql.node import Node, find, finds
+from pytake_gql.kernel.graphql.types import extend, field, object_type
+from pytake_gql.kernel.ids import global_id, id_of, parse_global_id
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.members.graphql import Member
-
-enum_type(models.RoutingStrategy)
-enum_type(models.QueueOrder)
+from pytake_gql.tenancy.organizations import opening_hours
+from pytake_gql.tenancy.organizations.graphql import OpeningHours
 
 
 @object_type
@@ -57,6 +58,8 @@ class Queue(Node):
     relax_skills_after_seconds: int | None
     """After each such span without a match a preferred skill's minLevel falls by one, then the skill is waived.
     A mandatory skill never is."""
+    opening_hours: list[OpeningHours]
+    """Empty is open at all times."""
     order: models.QueueOrder
     """Which conversation is first."""
     max_size: int | None
@@ -83,7 +86,7 @@ class Queue(Node):
     @field
     async def members(self, info: Info) -> list[Member]:
         """Who serves it, in alphabetical order."""
-        rows = await info.context.load(service.members_of, inner_id(self))
+        rows = await info.context.load(service.members_of, id_of(self.id))
         return [Member.of(row) for row in rows or []]
 
     @classmethod
@@ -105,6 +108,7 @@ class Queue(Node):
                 resolution_minutes=row.resolution_minutes,
             ),
             relax_skills_after_seconds=row.relax_skills_after_seconds,
+            opening_hours=[OpeningHours.of(span) for span in opening_hours.from_json(row.opening_hours)],
             order=row.order,
             max_size=row.max_size,
             reopen_within_hours=row.reopen_within_hours,
@@ -121,17 +125,26 @@ async def find_queue(info: Info, id_: UUID) -> Queue | None:
 
 
 @extend(Department, "queues")
-async def queues_of_department(self: strawberry.Parent[Department], info: Info) -> list[Queue]:
+async def queues_of_department(self: Department, info: Info) -> list[Queue]:
     """Its queues, in alphabetical order."""
-    rows = await info.context.load(service.queues_of_departments, inner_id(self))
+    rows = await info.context.load(service.queues_of_departments, id_of(self.id))
     return [Queue.of(row) for row in rows or []]
 
 
 @extend(Member, "queues")
-async def queues_of_member(self: strawberry.Parent[Member], info: Info) -> list[Queue]:
+async def queues_of_member(self: Member, info: Info) -> list[Queue]:
     """The queues that the member serves, in alphabetical order."""
-    rows = await info.context.load(service.queues_of_members, inner_id(self))
+    rows = await info.context.load(service.queues_of_members, id_of(self.id))
     return [Queue.of(row) for row in rows or []]
+
+
+@object_type
+class QueuePayload:
+    """The queue that changed."""
+
+    queue: Queue | None = None
+    """Null when nothing changed."""
+    user_errors: list[UserError] = user_errors()
 
 
 @object_type
@@ -150,3 +163,27 @@ class QueueQuery:
         """One queue, or null."""
         found: Queue | None = await find(info, "Queue", id)
         return found
+
+
+@object_type
+class QueueMutation:
+    @mutation(Role.ORG_ADMIN)
+    async def create_queue(self, info: Info, input: CreateQueueInput) -> QueuePayload:
+        """Makes a queue."""
+        row = await service.create(info.context.uow, input.given())
+        return QueuePayload(queue=Queue.of(row))
+
+    @mutation(Role.ORG_ADMIN)
+    async def update_queue(self, info: Info, input: UpdateQueueInput) -> QueuePayload:
+        """Changes the fields that are present."""
+        queue_id = local_id("Queue", input.id, "id")
+        row = await service.update(info.context.uow, queue_id, input.given())
+        return QueuePayload(queue=Queue.of(row))
+
+    @mutation(Role.ORG_ADMIN)
+    async def delete_queue(self, info: Info, input: DeleteQueueInput) -> QueuePayload:
+        """Deletes a queue; the conversations that wait in it move to another."""
+        queue_id = local_id("Queue", input.id, "id")
+        goal = local_id("Queue", input.move_to_queue_id, "move_to_queue_id") if input.move_to_queue_id else None
+        row = await service.delete(info.context.uow, queue_id, goal)
+        return QueuePayload(queue=Queue.of(row))

@@ -4,10 +4,75 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
+from pytake_gql.desk.departments import service as departments
+from pytake_gql.desk.departments.events import DepartmentDeleted
+from pytake_gql.desk.queues import details, membership
+from pytake_gql.desk.queues.events import QueueCreated, QueueDeleted, QueueUpdated
 from pytake_gql.desk.queues.models import Queue, QueueMember
-from pytake_gql.kernel.errors import not_found
+from pytake_gql.kernel import text
+from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
+from pytake_gql.kernel.events import Changes, change
+from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.models import Member
+
+MOST = 500
+_SUBJECT = "queues"
+"""Queues of an organization are set up one at a time: names, slugs and overflows concern them all."""
+
+
+async def create(uow: UnitOfWork, given: Changes) -> Queue:
+    """`given` is as for `update`; department and name are among it, and what is absent gets its default."""
+    await one_at_a_time(uow, _SUBJECT)
+    queue = Queue(department_id=given["department_id"], name=given["name"], slug="", created_at=uow.now())
+    values = await _checked(uow, given, queue)
+    member_ids = values.pop("member_ids", ())
+    if await uow.session.scalar(select(func.count()).select_from(Queue)) == MOST:
+        refuse(UserErrorCode.LIMIT_REACHED, "At most {most} of these.", most=MOST)
+    values.setdefault("slug", await _free_slug(uow, values["name"]))
+    change(queue, values)
+    uow.add(queue)
+    await uow.session.flush()
+    changes = {"name": {"from": None, "to": queue.name}} | await membership.set_members(uow, queue.id, member_ids)
+    uow.emit(QueueCreated(entity_id=queue.id, changes=changes))
+    return queue
+
+
+async def update(uow: UnitOfWork, queue_id: UUID, changes: Changes) -> Queue:
+    await one_at_a_time(uow, _SUBJECT)
+    queue = await get(uow, queue_id)
+    values = await _checked(uow, changes, queue)
+    member_ids = values.pop("member_ids", None)
+    changed = change(queue, values)
+    if member_ids is not None:
+        changed |= await membership.set_members(uow, queue_id, member_ids)
+    if changed:
+        uow.emit(QueueUpdated(entity_id=queue_id, changes=changed))
+    return queue
+
+
+async def delete(uow: UnitOfWork, queue_id: UUID, move_to_queue_id: UUID | None) -> Queue:
+    """Deletes it; the event's listeners move what waits in it, or refuse. No queue overflows into it any more."""
+    await one_at_a_time(uow, _SUBJECT)
+    queue = await get(uow, queue_id)
+    if move_to_queue_id == queue_id:
+        refuse(UserErrorCode.INVALID, "This is the queue itself.", "move_to_queue_id")
+    if move_to_queue_id is not None:
+        await get(uow, move_to_queue_id, "move_to_queue_id")
+    changes = {"name": {"from": queue.name, "to": None}}
+    await uow.announce(QueueDeleted(entity_id=queue_id, changes=changes, move_to_queue_id=move_to_queue_id))
+    overflowing = select(Queue).where(Queue.overflow_queue_id == queue_id).with_for_update()
+    for other in (await uow.session.execute(overflowing)).scalars():
+        uow.emit(QueueUpdated(entity_id=other.id, changes=change(other, {"overflow_queue_id": None})))
+    await uow.session.flush()
+    await uow.session.delete(queue)
+    return queue
+
+
+async def refuse_while_queues_stand(uow: UnitOfWork, event: DepartmentDeleted) -> None:
+    """A department with queues is not deleted."""
+    if (await queues_of_departments(uow.session, [event.entity_id]))[event.entity_id]:
+        refuse(UserErrorCode.WRONG_STATE, "Delete or move its queues first.", "id")
 
 
 async def get(uow: UnitOfWork, queue_id: UUID, *path: str) -> Queue:
@@ -81,3 +146,49 @@ async def is_member(session: AsyncSession, queue_id: UUID, member_id: UUID) -> b
     """Whether the member serves the queue."""
     statement = select(QueueMember.id).where(QueueMember.queue_id == queue_id, QueueMember.member_id == member_id)
     return (await session.execute(statement)).first() is not None
+
+
+async def _checked(uow: UnitOfWork, changes: Changes, queue: Queue) -> Changes:
+    """The values as they are stored, or a refusal that names all that is wrong."""
+    values, problems = details.checked(changes)
+    if "department_id" in values:
+        with problems.gather():
+            await departments.get(uow, values["department_id"], "department_id")
+    if values.get("overflow_queue_id") is not None:
+        with problems.gather():
+            await _check_overflow(uow, queue.id, values["overflow_queue_id"])
+    if "member_ids" in values:
+        with problems.gather():
+            await membership.require_fit(uow, values["member_ids"], "member_ids")
+    problems.raise_if_any()
+    await _refuse_taken(uow, values, queue.id)
+    return values
+
+
+async def _check_overflow(uow: UnitOfWork, queue_id: UUID, overflow_queue_id: UUID) -> None:
+    """It is there, and the chain that begins with it never comes back (D9)."""
+    rows = (await uow.session.execute(select(Queue.id, Queue.overflow_queue_id))).all()
+    if overflow_queue_id not in {row.id for row in rows}:
+        raise not_found("overflow_queue_id")
+    overflows = {row.id: row.overflow_queue_id for row in rows if row.overflow_queue_id}
+    if details.leads_back(queue_id, overflow_queue_id, overflows):
+        refuse(UserErrorCode.INVALID, "Conversations would come back to this queue.", "overflow_queue_id")
+
+
+async def _refuse_taken(uow: UnitOfWork, values: Changes, besides: UUID) -> None:
+    """Names all that another queue has already."""
+    problems = Problems()
+    for name, template in (("name", "Another one has this name."), ("slug", "Another one has this slug.")):
+        if name in values:
+            same = select(Queue.id).where(getattr(Queue, name) == values[name], Queue.id != besides)
+            if (await uow.session.execute(same)).first():
+                problems.add(UserErrorCode.TAKEN, template, name)
+    problems.raise_if_any()
+
+
+async def _free_slug(uow: UnitOfWork, name: str) -> str:
+    """What the name suggests, with the first number that makes it unique."""
+    slug = text.slug_from(name, longest=55) or "queue"
+    taken = set((await uow.session.execute(select(Queue.slug))).scalars())
+    candidates = (slug if number == 1 else f"{slug}-{number}" for number in range(1, MOST + 2))
+    return next(candidate for candidate in candidates if candidate not in taken)

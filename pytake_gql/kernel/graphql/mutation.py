@@ -12,7 +12,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
 from strawberry.types.field import StrawberryField
 
-from pytake_gql.kernel.errors import Problem, Refusal, UserErrorCode
+from pytake_gql.kernel.errors import Problem, Refusal, UserErrorCode, Verbatim
 from pytake_gql.kernel.graphql.access import EXECUTION_SECONDS, Access
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.types import enum_type, object_type
@@ -41,6 +41,9 @@ def user_errors() -> Any:
 
 
 def camel(name: str) -> str:
+    """As it stands in the schema; what the client named stays as it is."""
+    if isinstance(name, Verbatim):
+        return name
     return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
 
