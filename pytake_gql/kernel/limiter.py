@@ -58,6 +58,10 @@ class Limiter:
             self._leases[key] = self._leases.get(key, 0.0) + lease - cost
             return
         wait = await self._ask(key, rate, cost)
+        if wait > 0 and self._leases.get(key, 0.0) >= cost:
+            # Another request of this process has leased the rest of the bucket meanwhile.
+            self._leases[key] -= cost
+            return
         if wait > 0:
             metrics.limiter_hits.labels(key.partition(":")[0]).inc()
             raise RateLimited(wait)

@@ -5,15 +5,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from pytake_gql.desk.contacts.models import ContactIdentity
 from pytake_gql.desk.conversations.models import Conversation
 from pytake_gql.desk.queues.models import QueueMember
-from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Principal, System
+from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Principal, System, VisitorPrincipal
 
 
 def visible_to(principal: Principal) -> Any:
-    """The criterion; a caller who is neither a member nor the system sees nothing through it."""
+    """The criterion for a member; a visitor's are their own, and the system's are all."""
     if isinstance(principal, System):
         return sa.true()
+    if isinstance(principal, VisitorPrincipal):
+        contact = select(ContactIdentity.contact_id).where(
+            ContactIdentity.channel_id == principal.channel_id, ContactIdentity.external_id == principal.external_id
+        )
+        on_channel = col(Conversation.channel_id) == principal.channel_id
+        return sa.and_(on_channel, col(Conversation.contact_id).in_(contact))
     if not isinstance(principal, MemberPrincipal):
         return sa.false()
     if principal.scope is ConversationScope.ORGANIZATION:

@@ -15,7 +15,6 @@ from sqlmodel import col, select
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts import service as contacts
-from pytake_gql.desk.contacts.models import ContactIdentity
 from pytake_gql.desk.conversations import messages
 from pytake_gql.desk.conversations.models import (
     Conversation,
@@ -24,6 +23,7 @@ from pytake_gql.desk.conversations.models import (
     MessageDirection,
     TimelineKind,
 )
+from pytake_gql.desk.conversations.scope import visible_to
 from pytake_gql.desk.conversations.timeline import record
 from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import UserErrorCode, not_found, refuse
@@ -146,13 +146,10 @@ async def rate(uow: UnitOfWork, visitor: VisitorPrincipal, rating: int, comment:
 
 async def chat(session: AsyncSession, visitor: VisitorPrincipal) -> Conversation | None:
     """The visitor's open conversation, else the last one (D33)."""
-    contact = select(ContactIdentity.contact_id).where(
-        ContactIdentity.channel_id == visitor.channel_id, ContactIdentity.external_id == visitor.external_id
-    )
     is_closed = (col(Conversation.status) == ConversationStatus.CLOSED).asc()
     statement = (
         select(Conversation)
-        .where(Conversation.channel_id == visitor.channel_id, col(Conversation.contact_id).in_(contact))
+        .where(visible_to(visitor))
         .order_by(is_closed, col(Conversation.id).desc())
         .limit(1)
     )
