@@ -13,6 +13,7 @@ from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.conversations.ports import Channels
 from pytake_gql.desk.departments.events import DepartmentDeleted
+from pytake_gql.desk.queues import membership
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.development.servers import Lent, lend, state_directory
 from pytake_gql.insight.audit import service as audit
@@ -28,6 +29,9 @@ from pytake_gql.kernel.tokens import Tokens
 from pytake_gql.kernel.unit_of_work import UnitsOfWork
 from pytake_gql.tenancy.auth.authority import SessionAuthority
 from pytake_gql.tenancy.mail.ports import Mailer
+from pytake_gql.tenancy.members import invitations
+from pytake_gql.tenancy.members.events import MemberInvited, MemberJoined, MemberQueuesSet, MemberRemoved
+from pytake_gql.tenancy.organizations.events import OrganizationCreated
 
 
 def servers() -> Lent:
@@ -49,7 +53,12 @@ def listeners() -> Listeners:
     """Who hears what: the one list of what travels up the wings."""
     heard = Listeners()
     heard.on(Event, audit.record)
+    heard.on(OrganizationCreated, invitations.invite_first_admin)
     heard.on(DepartmentDeleted, queues.refuse_while_queues_stand)
+    heard.on(MemberInvited, membership.refuse_unknown_queues)
+    heard.on(MemberJoined, membership.give_queues)
+    heard.on(MemberQueuesSet, membership.replace_queues)
+    heard.on(MemberRemoved, membership.take_queues)
     return heard
 
 

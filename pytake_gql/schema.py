@@ -1,22 +1,62 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
-from pytake_gql.desk.channels.graphql import ChannelQuery
+from pytake_gql.desk.channels.graphql import ChannelMutation, ChannelQuery
 from pytake_gql.desk.contacts.graphql import ContactMutation, ContactQuery
+from pytake_gql.desk.conversations.graphql import ConversationMutation, ConversationQuery
+from pytake_gql.desk.conversations.live import EVENT_TYPES, ConversationSubscription
 from pytake_gql.desk.departments.graphql import DepartmentMutation, DepartmentQuery
-from pytake_gql.desk.queues.graphql import QueueQuery
+from pytake_gql.desk.queues.graphql import QueueMutation, QueueQuery
+from pytake_gql.desk.routing.graphql import RoutingMutation
+from pytake_gql.desk.routing.live import RoutingSubscription
+from pytake_gql.desk.visitors.graphql import VisitorMutation, VisitorQuery
+from pytake_gql.desk.visitors.live import VisitorSubscription
+from pytake_gql.insight.audit.graphql import AuditQuery
 from pytake_gql.kernel.graphql.node import NodeQuery
 from pytake_gql.kernel.graphql.schema import build
 from pytake_gql.kernel.graphql.types import object_type
+from pytake_gql.tenancy.auth.graphql import AuthMutation, AuthQuery
+from pytake_gql.tenancy.auth.invitations import InvitationAcceptance
+from pytake_gql.tenancy.members.graphql import MemberMutation, MemberQuery
+from pytake_gql.tenancy.organizations.graphql import OrganizationMutation, OrganizationQuery
 
 
 @object_type
-class Query(NodeQuery, DepartmentQuery, QueueQuery, ContactQuery, ChannelQuery):
+class Query(
+    NodeQuery,
+    AuthQuery,
+    OrganizationQuery,
+    MemberQuery,
+    DepartmentQuery,
+    QueueQuery,
+    ContactQuery,
+    ChannelQuery,
+    ConversationQuery,
+    VisitorQuery,
+    AuditQuery,
+):
     """Everything that can be read."""
 
 
 @object_type
-class Mutation(DepartmentMutation, ContactMutation):
+class Mutation(
+    AuthMutation,
+    OrganizationMutation,
+    MemberMutation,
+    InvitationAcceptance,
+    DepartmentMutation,
+    QueueMutation,
+    ContactMutation,
+    ChannelMutation,
+    ConversationMutation,
+    RoutingMutation,
+    VisitorMutation,
+):
     """Everything that can be changed: one `input`, one payload with `userErrors`."""
 
 
-schema = build(Query, Mutation, None, types=[])
+@object_type
+class Subscription(ConversationSubscription, RoutingSubscription, VisitorSubscription):
+    """Everything that can be followed live."""
+
+
+schema = build(Query, Mutation, Subscription, types=EVENT_TYPES)

@@ -8,13 +8,17 @@ from pytake_gql.desk.departments.graphql import Department, find_department
 from pytake_gql.desk.queues import models, service
 from pytake_gql.desk.queues.inputs import CreateQueueInput, DeleteQueueInput, UpdateQueueInput
 from pytake_gql.kernel.graphql.access import query
+from pytake_gql.kernel.graphql.connections import Connection, connection
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, user_errors
 from pytake_gql.kernel.graphql.node import Node, find, finds
 from pytake_gql.kernel.graphql.types import extend, field, object_type
 from pytake_gql.kernel.ids import global_id, id_of, parse_global_id
+from pytake_gql.kernel.pagination import window
 from pytake_gql.kernel.principal import Role
+from pytake_gql.tenancy.members import service as members
 from pytake_gql.tenancy.members.graphql import Member
+from pytake_gql.tenancy.members.models import Availability
 from pytake_gql.tenancy.organizations import opening_hours
 from pytake_gql.tenancy.organizations.graphql import OpeningHours
 
@@ -163,6 +167,35 @@ class QueueQuery:
         """One queue, or null."""
         found: Queue | None = await find(info, "Queue", id)
         return found
+
+    @query(Role.VIEWER)
+    async def members(
+        self,
+        info: Info,
+        search: str | None = None,
+        role: list[Role] | None = None,
+        queue_id: strawberry.ID | None = None,
+        availability: list[Availability] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[Member]:
+        """Members that fit everything given, in alphabetical order."""
+        criteria = members.Criteria(search=search, roles=role or (), availabilities=availability or ())
+        besides = [service.serving(_queue_id(queue_id))] if queue_id is not None else []
+
+        async def count() -> int:
+            async with info.context.read() as session:
+                return await members.count(session, criteria, besides)
+
+        async with info.context.read() as session:
+            page = await members.search(session, criteria, window(first, after), besides)
+        found: Connection[Member] = connection(page.map(Member.of), count)
+        return found
+
+
+def _queue_id(text: str) -> UUID | None:
+    parsed = parse_global_id(text)
+    return parsed[1] if parsed and parsed[0] == "Queue" else None
 
 
 @object_type

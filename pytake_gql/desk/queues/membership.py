@@ -7,11 +7,12 @@ from sqlmodel import col, delete, select
 
 from pytake_gql.desk.queues.events import QueueMembersChanged
 from pytake_gql.desk.queues.models import Queue, QueueMember
-from pytake_gql.kernel.errors import Problems, UserErrorCode
+from pytake_gql.kernel.errors import Problems, UserErrorCode, refuse
 from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.principal import Role
 from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.members.events import MemberInvited, MemberJoined, MemberQueuesSet, MemberRemoved
 from pytake_gql.tenancy.members.models import Member
 
 SERVING_ROLES = frozenset({Role.AGENT, Role.ORG_ADMIN})
@@ -58,15 +59,46 @@ async def set_queues(uow: UnitOfWork, member_id: UUID, queue_ids: Iterable[UUID]
             await _write(uow, queue_id, removed={member_id})
 
 
-async def require_queues(uow: UnitOfWork, queue_ids: Sequence[UUID], *path: str) -> None:
-    """Refuses ids that lead to no queue; the path ends with the index."""
+async def refuse_unknown_queues(uow: UnitOfWork, event: MemberInvited) -> None:
+    """An invitation names queues that are there."""
+    await _require_queues(uow, event.queue_ids)
+
+
+async def give_queues(uow: UnitOfWork, event: MemberJoined) -> None:
+    """Those of the invitation that are still there, if the new member's role may serve any."""
+    member = await _member(uow, event.entity_id)
+    if member.role in SERVING_ROLES:
+        found = await uow.session.execute(select(Queue.id).where(col(Queue.id).in_(event.queue_ids)))
+        await set_queues(uow, event.entity_id, found.scalars())
+
+
+async def replace_queues(uow: UnitOfWork, event: MemberQueuesSet) -> None:
+    """Refuses queues that are not there, and a member who cannot serve any."""
+    await _require_queues(uow, event.queue_ids)
+    member = await _member(uow, event.entity_id)
+    if event.queue_ids and member.role not in SERVING_ROLES:
+        refuse(UserErrorCode.INVALID, "Only agents and admins serve queues.", "queue_ids")
+    await set_queues(uow, event.entity_id, event.queue_ids)
+
+
+async def take_queues(uow: UnitOfWork, event: MemberRemoved) -> None:
+    """Who is gone serves nothing."""
+    await set_queues(uow, event.entity_id, ())
+
+
+async def _require_queues(uow: UnitOfWork, queue_ids: Sequence[UUID]) -> None:
+    """Refuses ids that lead to no queue, and keeps the others until the commit."""
     statement = select(Queue.id).where(col(Queue.id).in_(queue_ids)).with_for_update(read=True, key_share=True)
     found = set((await uow.session.execute(statement)).scalars())
     problems = Problems()
     for index, id_ in enumerate(queue_ids):
         if id_ not in found:
-            problems.add(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", *path, str(index))
+            problems.add(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "queue_ids", str(index))
     problems.raise_if_any()
+
+
+async def _member(uow: UnitOfWork, member_id: UUID) -> Member:
+    return (await uow.session.execute(select(Member).where(Member.id == member_id))).scalar_one()
 
 
 async def _write(

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, false
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
@@ -146,6 +147,13 @@ async def is_member(session: AsyncSession, queue_id: UUID, member_id: UUID) -> b
     """Whether the member serves the queue."""
     statement = select(QueueMember.id).where(QueueMember.queue_id == queue_id, QueueMember.member_id == member_id)
     return (await session.execute(statement)).first() is not None
+
+
+def serving(queue_id: UUID | None) -> ColumnElement[bool]:
+    """The condition on members that they serve the queue; nobody serves None."""
+    if queue_id is None:
+        return false()
+    return col(Member.id).in_(select(QueueMember.member_id).where(QueueMember.queue_id == queue_id))
 
 
 async def _checked(uow: UnitOfWork, changes: Changes, queue: Queue) -> Changes:
