@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -37,18 +36,6 @@ class Criteria:
     search: str | None = None
     roles: Sequence[Role] = ()
     availabilities: Sequence[Availability] = ()
-
-
-async def add_account(uow: UnitOfWork, email: str, password_hash: str) -> Account | None:
-    """A new account for a checked address, or None when the address has one: whoever was quicker keeps it."""
-    account = Account(email=email, password_hash=password_hash, created_at=uow.now())
-    made = await uow.session.execute(
-        insert(Account)
-        .values(account.model_dump())
-        .on_conflict_do_nothing(index_elements=[col(Account.email)])
-        .returning(col(Account.id))
-    )
-    return account if made.scalar_one_or_none() else None
 
 
 async def join(uow: UnitOfWork, account: Account, *, name: str, role: Role, queue_ids: Sequence[UUID] = ()) -> Member:
