@@ -10,11 +10,14 @@ from redis.asyncio import Redis
 
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
+from pytake_gql.desk.channels.events import ChannelDeleted
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.conversations.ports import Channels
 from pytake_gql.desk.departments.events import DepartmentDeleted
 from pytake_gql.desk.queues import membership
 from pytake_gql.desk.queues import service as queues
+from pytake_gql.desk.queues.events import QueueDeleted
+from pytake_gql.desk.routing import departures
 from pytake_gql.development.servers import Lent, lend, state_directory
 from pytake_gql.insight.audit import service as audit
 from pytake_gql.kernel.bus import Bus
@@ -30,7 +33,13 @@ from pytake_gql.kernel.unit_of_work import UnitsOfWork
 from pytake_gql.tenancy.auth.authority import SessionAuthority
 from pytake_gql.tenancy.mail.ports import Mailer
 from pytake_gql.tenancy.members import invitations
-from pytake_gql.tenancy.members.events import MemberInvited, MemberJoined, MemberQueuesSet, MemberRemoved
+from pytake_gql.tenancy.members.events import (
+    MemberDeactivated,
+    MemberInvited,
+    MemberJoined,
+    MemberQueuesSet,
+    MemberRemoved,
+)
 from pytake_gql.tenancy.organizations.events import OrganizationCreated
 
 
@@ -55,6 +64,10 @@ def listeners() -> Listeners:
     heard.on(Event, audit.record)
     heard.on(OrganizationCreated, invitations.invite_first_admin)
     heard.on(DepartmentDeleted, queues.refuse_while_queues_stand)
+    heard.on(QueueDeleted, departures.on_queue_deleted)
+    heard.on(ChannelDeleted, departures.on_channel_deleted)
+    heard.on(MemberDeactivated, departures.on_member_deactivated)
+    heard.on(MemberRemoved, departures.on_member_removed)
     heard.on(MemberInvited, membership.refuse_unknown_queues)
     heard.on(MemberJoined, membership.give_queues)
     heard.on(MemberQueuesSet, membership.replace_queues)

@@ -93,40 +93,6 @@ async def assign(uow: UnitOfWork, conversation_id: UUID, member_id: UUID | None,
     return conversation
 
 
-async def give_up(uow: UnitOfWork, member_id: UUID, reassign_to_id: UUID | None) -> None:
-    """What a member who leaves had open goes to the one named, else back to its queue, its place kept (D20)."""
-    held = select(Conversation.id).where(
-        Conversation.assignee_id == member_id,
-        col(Conversation.status).in_([ConversationStatus.ACTIVE, ConversationStatus.SNOOZED]),
-    )
-    for conversation_id in (await uow.session.execute(held.order_by(col(Conversation.id)))).scalars().all():
-        conversation = await lock(uow, conversation_id, besides=reassign_to_id)
-        await service.release(uow, conversation)
-        taken = await slots.take_slot(uow, reassign_to_id, force=True) if reassign_to_id else None
-        if taken is not None:
-            service.give(uow, conversation, taken, reason=MoveReason.AGENT_LOST)
-        else:
-            await service.enqueue(uow, conversation, conversation.queue_id, keeps_place=True)
-
-
-async def empty_queue(uow: UnitOfWork, queue_id: UUID, move_to_queue_id: UUID | None) -> None:
-    """Moves what waits in a queue that is to be deleted; refused while any waits and nothing is named."""
-    waiting = (
-        select(Conversation)
-        .where(Conversation.queue_id == queue_id, Conversation.status == ConversationStatus.QUEUED)
-        .order_by(col(Conversation.id))
-        .with_for_update()
-    )
-    for conversation in (await uow.session.execute(waiting)).scalars().all():
-        if move_to_queue_id is None:
-            refuse(
-                UserErrorCode.REQUIRED,
-                "Conversations wait in this queue: say where they are to go.",
-                "move_to_queue_id",
-            )
-        await service.enqueue(uow, conversation, move_to_queue_id, keeps_place=True)
-
-
 async def _serving(
     uow: UnitOfWork, member_id: UUID, queue_id: UUID | None, department_id: UUID | None
 ) -> Sequence[Queue]:

@@ -27,7 +27,8 @@ CLOSE = "mutation ($input: CloseConversationInput!) { closeConversation(input: $
 async def pull(client: Client, **input_: Any) -> str | None:
     answer = await client.ask(PULL, input=input_)
     assert answer["userErrors"] == []
-    return answer["conversation"]["id"] if answer["conversation"] else answer["emptyReason"]
+    taken: str | None = answer["conversation"]["id"] if answer["conversation"] else answer["emptyReason"]
+    return taken
 
 
 async def loads(desk: Desk) -> dict[UUID, tuple[int, int]]:
