@@ -9,11 +9,22 @@ from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.context import Context, Info
 from pytake_gql.kernel.graphql.mutation import UserError, as_user_errors, local_id, mutation, user_errors
 from pytake_gql.kernel.graphql.node import Node, finds
-from pytake_gql.kernel.graphql.scalars import TimeZone
-from pytake_gql.kernel.graphql.types import input_type, object_type
+from pytake_gql.kernel.graphql.types import object_type
 from pytake_gql.kernel.ids import global_id, parse_global_id
 from pytake_gql.kernel.principal import Anonymous, MemberPrincipal, Role
-from pytake_gql.tenancy.auth import models, recovery, service, sessions, signing_up
+from pytake_gql.tenancy.auth import joining, models, recovery, service, sessions, signing_up
+from pytake_gql.tenancy.auth.inputs import (
+    AcceptInvitationInput,
+    ChangePasswordInput,
+    LoginInput,
+    LogoutInput,
+    RefreshSessionInput,
+    RequestPasswordResetInput,
+    ResetPasswordInput,
+    RevokeSessionInput,
+    SignUpInput,
+    SwitchOrganizationInput,
+)
 from pytake_gql.tenancy.auth.sessions import Device, Grant
 from pytake_gql.tenancy.members.graphql import Member
 from pytake_gql.tenancy.organizations.graphql import Organization
@@ -82,102 +93,6 @@ async def find_active_session(info: Info, id_: UUID) -> ActiveSession | None:
     if not isinstance(info.context.principal, MemberPrincipal):
         return None
     return next((found for found in await _active_sessions(info) if found.id == global_id("ActiveSession", id_)), None)
-
-
-@input_type
-class SignUpInput:
-    """A new organization and its first admin."""
-
-    organization_name: str
-    """As people know the company."""
-    name: str
-    """The admin's own."""
-    email: str
-    """The admin signs in with it."""
-    password: str
-    """10 to 256 characters."""
-    timezone: TimeZone | None = None
-    """America/Sao_Paulo by default."""
-
-
-@input_type
-class LoginInput:
-    """Who signs in, and where."""
-
-    email: str
-    """The account's address."""
-    password: str
-    """Its password."""
-    organization_id: strawberry.ID | None = None
-    """Needed only by a member of several organizations; otherwise the one last used."""
-
-
-@input_type
-class RefreshSessionInput:
-    """The token to exchange."""
-
-    refresh_token: str
-    """The newest of the session. An older one ends the session."""
-
-
-@input_type
-class LogoutInput:
-    """What to end."""
-
-    refresh_token: str | None = None
-    """Says which session when the access token is gone."""
-    everywhere: bool = False
-    """Ends every session of the account."""
-
-
-@input_type
-class SwitchOrganizationInput:
-    """Where to go on.
-
-    A super admin may enter any organization, with a reason that its audit log keeps; `me` stays the super admin's
-    own member.
-    """
-
-    organization_id: strawberry.ID
-    """One of `myOrganizations`; any for a super admin."""
-    reason: str | None = None
-    """Required where the super admin is no member."""
-
-
-@input_type
-class RevokeSessionInput:
-    """The session to end."""
-
-    id: strawberry.ID
-    """One of `activeSessions`."""
-
-
-@input_type
-class ChangePasswordInput:
-    """The password as it was and as it shall be."""
-
-    current_password: str
-    """Proves that it is you."""
-    new_password: str
-    """10 to 256 characters."""
-
-
-@input_type
-class RequestPasswordResetInput:
-    """Who forgot the password."""
-
-    email: str
-    """Where the link goes if an account has it."""
-
-
-@input_type
-class ResetPasswordInput:
-    """The mailed token and the new password."""
-
-    token: str
-    """From the link's address."""
-    new_password: str
-    """10 to 256 characters."""
 
 
 @object_type
@@ -256,6 +171,20 @@ class AuthMutation:
             device=_device(info),
         )
         return SessionPayload.of(info.context, grant)
+
+    @mutation(public=True)
+    async def accept_invitation(self, info: Info, input: AcceptInvitationInput) -> SessionPayload:
+        """Becomes a member by a mailed token, and signs in."""
+        context = info.context
+        grant = await joining.accept_invitation(
+            context.uow,
+            context.ports,
+            token=input.token,
+            name=input.name,
+            password=input.password,
+            device=_device(info),
+        )
+        return SessionPayload.of(context, grant)
 
     @mutation(public=True)
     async def login(self, info: Info, input: LoginInput) -> SessionPayload:

@@ -12,6 +12,7 @@ _RESET_MAILS = Rate(capacity=3, per_second=1 / 300)
 _SIGN_INS = Rate(capacity=60, per_second=1)
 _SIGN_UPS = Rate(capacity=30, per_second=1 / 10)
 _REFRESHES = Rate(capacity=300, per_second=5)
+_INVITATIONS = Rate(capacity=20, per_second=1 / 10)
 _RESETS = Rate(capacity=20, per_second=1 / 10)
 
 
@@ -27,6 +28,10 @@ async def signed_in(limiter: Limiter, email: str) -> None:
 
 async def sign_up(limiter: Limiter, ip_address: str | None) -> None:
     await limiter.take(f"sign_up:ip:{network(ip_address)}", _SIGN_UPS)
+
+
+async def invitation(limiter: Limiter, ip_address: str | None) -> None:
+    await limiter.take(f"invitation:ip:{network(ip_address)}", _INVITATIONS)
 
 
 async def refresh(limiter: Limiter, ip_address: str | None) -> None:

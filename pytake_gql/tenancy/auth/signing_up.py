@@ -1,7 +1,6 @@
 """A new organization, with whoever made it as its first admin."""
 
 from typing import NoReturn
-from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
@@ -10,11 +9,12 @@ from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, refuse
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.ports import Ports
-from pytake_gql.kernel.principal import ConversationScope, Role
+from pytake_gql.kernel.principal import Role
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.auth import limits, passwords, sessions
 from pytake_gql.tenancy.auth.sessions import Device, Grant
-from pytake_gql.tenancy.members.models import Account, Member
+from pytake_gql.tenancy.members import service as members
+from pytake_gql.tenancy.members.models import Account
 from pytake_gql.tenancy.organizations import service as organizations
 
 
@@ -34,27 +34,33 @@ async def sign_up(
     address = _check(organization_name, name, email, password)
     async with ports.database.session(None) as session:
         if (await session.execute(select(Account.id).where(Account.email == address))).first() is not None:
-            _refuse_taken()
+            _refuse_taken("email")
     password_hash = await passwords.make_hash(password)
     organization = await organizations.create(uow, name=organization_name, timezone=timezone)
-    account_id = await _add_account(uow, address, password_hash)
-    member = Member(
-        account_id=account_id,
-        email=address,
-        name=name.strip(),
-        role=Role.ORG_ADMIN,
-        conversation_scope=ConversationScope.ORGANIZATION,
-        created_at=uow.now(),
-    )
-    uow.add(member)
+    account = await add_account(uow, address, password_hash, "email")
+    member = await members.join(uow, account, name=name.strip(), role=Role.ORG_ADMIN)
     return await sessions.begin(
         uow,
         ports.tokens,
-        account_id=account_id,
+        account_id=account.id,
         organization_id=organization.id,
         member_id=member.id,
         device=device,
     )
+
+
+async def add_account(uow: UnitOfWork, address: str, password_hash: str, *path: str) -> Account:
+    """Refused when somebody else was quicker with the address."""
+    made = await uow.session.execute(
+        insert(Account)
+        .values(id=uuid7(), email=address, password_hash=password_hash, created_at=uow.now())
+        .on_conflict_do_nothing(index_elements=[col(Account.email)])
+        .returning(Account)
+    )
+    account: Account | None = made.scalar_one_or_none()
+    if account is None:
+        _refuse_taken(*path)
+    return account
 
 
 def _check(organization_name: str, name: str, email: str, password: str) -> str:
@@ -72,19 +78,5 @@ def _check(organization_name: str, name: str, email: str, password: str) -> str:
     return address
 
 
-async def _add_account(uow: UnitOfWork, address: str, password_hash: str) -> UUID:
-    """Refused when somebody else was quicker with the address."""
-    made = await uow.session.execute(
-        insert(Account)
-        .values(id=uuid7(), email=address, password_hash=password_hash, created_at=uow.now())
-        .on_conflict_do_nothing(index_elements=[col(Account.email)])
-        .returning(col(Account.id))
-    )
-    account_id: UUID | None = made.scalar_one_or_none()
-    if account_id is None:
-        _refuse_taken()
-    return account_id
-
-
-def _refuse_taken() -> NoReturn:
-    refuse(UserErrorCode.TAKEN, "There is an account with this address. Sign in, or ask for a new password.", "email")
+def _refuse_taken(*path: str) -> NoReturn:
+    refuse(UserErrorCode.TAKEN, "There is an account with this address. Sign in, or ask for a new password.", *path)

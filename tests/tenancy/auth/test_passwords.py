@@ -202,10 +202,9 @@ async def test_a_mailed_token_dies_after_an_hour_by_another_reset_and_by_a_chang
     ana: SignedIn, as_ana: Client, anonymous: Client, ports: Ports, clock: TravellingClock
 ) -> None:
     first, second = [await mailed_token(anonymous, ports, ana.member.email) for _ in range(2)]
-    clock.advance(minutes=59)
-    clock.advance(minutes=2)
+    clock.advance(minutes=61)
     assert await anonymous.ask(RESET, input={"token": first, "newPassword": OTHER}) == EXPIRED
-    clock.ahead *= 0
+    clock.advance(minutes=-61)
     assert (await anonymous.ask(RESET, input={"token": first, "newPassword": OTHER}))["userErrors"] == []
     assert await anonymous.ask(RESET, input={"token": second, "newPassword": PASSWORD}) == EXPIRED
     third = await mailed_token(anonymous, ports, ana.member.email)

@@ -1,5 +1,6 @@
 """Sessions through the door: refreshed, listed, revoked, left, and taken to another organization."""
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -76,6 +77,16 @@ async def test_g13_within_the_grace_a_spent_token_gives_the_same_successor(
     assert again["session"]["refreshToken"] == first["session"]["refreshToken"]
     assert again["session"]["refreshTokenExpiresAt"] == first["session"]["refreshTokenExpiresAt"]
     assert (await stored(ports, ana.session.id)).ended_at is None
+    async with ports.database.session(None) as session:
+        chain = select(RefreshToken).where(RefreshToken.session_id == ana.session.id)
+        assert len((await session.execute(chain)).scalars().all()) == 2
+
+
+async def test_g13_of_several_at_once_all_get_the_same_successor(
+    anonymous: Client, ana: SignedIn, ports: Ports
+) -> None:
+    answers = await asyncio.gather(*(anonymous.ask(REFRESH, input={"refreshToken": ana.refresh_token}) for _ in "1234"))
+    assert len({answer["session"]["refreshToken"] for answer in answers}) == 1
     async with ports.database.session(None) as session:
         chain = select(RefreshToken).where(RefreshToken.session_id == ana.session.id)
         assert len((await session.execute(chain)).scalars().all()) == 2

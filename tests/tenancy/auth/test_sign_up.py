@@ -60,8 +60,13 @@ async def test_whoever_signs_up_has_an_organization_and_works_in_it(
     async with ports.database.session(organization.id) as inside:
         entries = (await inside.execute(select(AuditEntry).order_by(col(AuditEntry.id)))).scalars().all()
         members = (await inside.execute(select(Member))).scalars().all()
-    assert [e.action for e in entries] == ["organization.created", "member.signed_in", "member.signed_in"]
-    assert [e.actor_id for e in entries] == [members[0].id] * 3
+    assert [e.action for e in entries] == [
+        "organization.created",
+        "member.joined",
+        "member.signed_in",
+        "member.signed_in",
+    ]
+    assert [e.actor_id for e in entries] == [members[0].id] * 4
 
 
 async def test_two_organizations_of_one_name_have_slugs_of_their_own(
