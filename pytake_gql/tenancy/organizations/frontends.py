@@ -64,4 +64,4 @@ async def replace(uow: UnitOfWork, checked_list: Sequence[GivenFrontend]) -> Cha
 
 
 def _told(item: Frontend | GivenFrontend) -> dict[str, str | bool]:
-    return {"environment": item.environment.value, "origin": item.origin, "is_active": item.is_active}
+    return {"environment": item.environment.value, "origin": item.origin, "isActive": item.is_active}

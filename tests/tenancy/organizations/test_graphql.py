@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
+from sqlmodel import col, select
 
 from pytake_gql.insight.audit.models import ActorKind, AuditEntry
 from pytake_gql.kernel.ids import global_id
@@ -38,7 +38,7 @@ def client(http: httpx.AsyncClient, admin: SignedIn) -> Client:
 
 async def entries(ports: Ports, organization: Organization) -> list[AuditEntry]:
     async with ports.database.session(organization.id) as session:
-        return list((await session.execute(sa.select(AuditEntry).order_by(AuditEntry.id))).scalars())
+        return list((await session.execute(select(AuditEntry).order_by(col(AuditEntry.id)))).scalars())
 
 
 def fresh(organization: Organization) -> dict[str, Any]:
