@@ -15,6 +15,7 @@ from uuid import UUID
 
 from arq.connections import ArqRedis
 from arq.worker import Function, Worker, func
+from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,7 +23,7 @@ from pytake_gql import bootstrap
 from pytake_gql.desk.conversations import jobs as conversations
 from pytake_gql.desk.conversations import messages
 from pytake_gql.desk.conversations.ports import Channels
-from pytake_gql.kernel import idempotency
+from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings
@@ -90,6 +91,10 @@ class Workshop:
 
     def __init__(self, work: Mapping[str, Work]) -> None:
         self._work = work
+        self._running = 0
+        self._is_closing = False
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
 
     @property
     def functions(self) -> list[Function]:
@@ -97,11 +102,24 @@ class Workshop:
         return [func(self._for_arq(name), name=name) for name in self._work]
 
     async def run(self, job: Job) -> None:
+        if self._is_closing:
+            return
+        self._running += 1
+        self._is_idle.clear()
         try:
             async with asyncio.timeout(JOB_SECONDS):
                 await self._work[job.name](*job.arguments)
         except Exception:
             log.exception("the job %s%s failed", job.name, job.arguments)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._is_idle.set()
+
+    async def close(self) -> None:
+        """Begins no more jobs, and returns when those that run have ended."""
+        self._is_closing = True
+        await self._is_idle.wait()
 
     def _for_arq(self, name: str) -> Callable[..., Any]:
         async def run(_context: dict[str, Any], *ids: str) -> None:
@@ -131,20 +149,14 @@ class QueueReader:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
-    async def finish(self) -> None:
-        """Takes no more jobs, and returns when those that run have ended."""
+    def leave(self) -> None:
+        """Takes no more jobs: they stay in the queue, for others."""
         if self._worker is not None:
             self._worker.allow_pick_jobs = False
-            await asyncio.gather(*self._worker.tasks.values(), return_exceptions=True)
 
     async def _read(self) -> None:
-        redis = ArqRedis.from_url(
-            self._settings.redis_url,
-            socket_timeout=5,
-            socket_connect_timeout=2,
-            job_serializer=serialize,
-            job_deserializer=deserialize,
-        )
+        pool = ConnectionPool.from_url(self._settings.redis_url, socket_timeout=5, socket_connect_timeout=2)
+        redis = ArqRedis(connection_pool=pool, job_serializer=serialize, job_deserializer=deserialize)
         self._worker = Worker(
             self._workshop.functions,
             queue_name=self._queue.value,
@@ -162,18 +174,15 @@ class QueueReader:
         try:
             await self._worker.async_run()
         finally:
-            await self._close(self._worker, redis)
+            await self._close(self._worker)
+            await pool.disconnect()
 
     @staticmethod
-    async def _close(worker: Worker, redis: ArqRedis) -> None:
+    async def _close(worker: Worker) -> None:
         """Gives back what arq still holds: a cancelled job stays in its queue."""
-        if worker.main_task is not None:
-            worker.main_task.cancel()
-        for task in worker.job_tasks.values():
-            task.cancel()
-        await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
-        with suppress(RedisError, OSError, TimeoutError):
-            await redis.aclose(close_connection_pool=True)
+        running = [worker.main_task] if worker.main_task else []
+        await tasks.end([*running, *worker.job_tasks.values()])
+        await tasks.end(worker.tasks.values())
 
 
 class Reconciler:
@@ -203,12 +212,12 @@ class Reconciler:
             await self._workshop.run(job)
 
 
-async def keep_house(tasks: tuple[Callable[[], Awaitable[object]], ...]) -> None:
+async def keep_house(chores: tuple[Callable[[], Awaitable[object]], ...]) -> None:
     """Until cancelled."""
     while True:
-        for task in tasks:
+        for chore in chores:
             try:
-                await task()
+                await chore()
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 log.warning("housekeeping failed, the next is in %.0f s: %s", HOUSEKEEPING_SECONDS, error)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -227,13 +236,13 @@ async def work(ports: Ports, mailer: Mailer, channels: Channels, stop: asyncio.E
     stopping = asyncio.create_task(stop.wait())
     # A loop never returns: one that does has met a fault of ours, and the process ends to be started again.
     await asyncio.wait([stopping, *loops], return_when=asyncio.FIRST_COMPLETED)
+    for reader in readers:
+        reader.leave()
     with suppress(TimeoutError):
         async with asyncio.timeout(STOP_SECONDS):
-            await asyncio.gather(*(reader.finish() for reader in readers))
+            await workshop.close()
     broken = [task for task in loops if task.done()]
-    for task in (stopping, *loops):
-        task.cancel()
-    await asyncio.gather(stopping, *loops, return_exceptions=True)
+    await tasks.end([stopping, *loops])
     for task in broken:
         task.result()
 

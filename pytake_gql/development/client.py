@@ -105,3 +105,15 @@ async def _expect(socket: ClientConnection, kind: str) -> None:
         message = orjson.loads(await socket.recv())
     if message["type"] != kind:
         raise RequestFailed(f"the websocket answered {message['type']} instead of {kind}")
+
+
+def is_ready(url: str) -> bool:
+    """Whether the service says that it takes calls."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -15,6 +15,7 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.models import Account, Member
 from pytake_gql.tenancy.organizations.models import Organization
 
+NAME = "Loja Exemplo"
 PASSWORD = "pytake-demo"  # noqa: S105 - of a shop that exists on developers' machines only
 
 
@@ -54,14 +55,17 @@ VIEWER = Login("viewer@example.com", "Davi Leitor", Role.VIEWER, ConversationSco
 LOGINS = (ADMIN, AGENT, COLLEAGUE, VIEWER)
 
 
-async def plant(ports: Ports, password_hash: str) -> bool:
-    """Makes the shop unless it is there; says whether it did. Whoever changed it keeps the changes."""
+async def is_planted(ports: Ports) -> bool:
+    async with ports.database.session(ORGANIZATION_ID) as session:
+        return await session.get(Organization, ORGANIZATION_ID) is not None
+
+
+async def plant(ports: Ports, password_hash: str) -> None:
+    """Makes the shop, all or nothing."""
     async with ports.units.of_system(None) as uow:
         await uow.enter(ORGANIZATION_ID)
-        if await uow.session.get(Organization, ORGANIZATION_ID) is not None:
-            return False
         now = uow.now()
-        await _add(uow, Organization(id=ORGANIZATION_ID, name="Loja Exemplo", slug="loja-exemplo", created_at=now))
+        await _add(uow, Organization(id=ORGANIZATION_ID, name=NAME, slug="loja-exemplo", created_at=now))
         await _add(
             uow,
             *(
@@ -96,7 +100,6 @@ async def plant(ports: Ports, password_hash: str) -> bool:
                 created_at=now,
             ),
         )
-    return True
 
 
 async def _add(uow: UnitOfWork, *rows: SQLModel) -> None:

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from pytake_gql.kernel import metrics
+from pytake_gql.kernel import metrics, tasks
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,9 @@ class Bus:
                     raise ConnectionError("no answer to a ping")
         finally:
             self._pubsub = None
-            await pubsub.aclose()  # type: ignore[no-untyped-call]
+            # A close that times out must not take the place of our own cancellation.
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
 
     @staticmethod
     async def _is_alive(pubsub: PubSub) -> bool:
@@ -166,6 +168,4 @@ class Bus:
 
     async def close(self) -> None:
         if self._reader is not None:
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+            await tasks.end([self._reader])
