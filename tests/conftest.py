@@ -23,6 +23,7 @@ from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings, read_settings
 from tests.client import Client
 from tests.factories import Factory
+from tests.sockets import Served, serving
 
 PROJECT = Path(__file__).parents[1]
 
@@ -169,3 +170,10 @@ def make(ports: Ports) -> Factory:
 @pytest.fixture
 def anonymous(http: httpx.AsyncClient) -> Client:
     return Client(http, token=None)
+
+
+@pytest.fixture(scope="session")
+async def live(ports: Ports) -> AsyncIterator[Served]:
+    """The web application behind a real server, for websockets."""
+    async with serving(app.build(ports)) as served:
+        yield served

@@ -7,8 +7,8 @@ subscriber's slow poll; losing the connection wakes everybody once it is back (h
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "pytake:"
 _BACKLOG = 1000
+_CONFIRMATION_SECONDS = 1.0
+_PING_SECONDS = 5.0
 
 
 class Wake(NamedTuple):
@@ -61,11 +63,24 @@ class Subscription:
         return [self._wakes.get_nowait() for _ in range(self._wakes.qsize())]
 
 
+@dataclass(slots=True)
+class _Topic:
+    """`has_gap`: something may have been told before Redis confirmed that we listen."""
+
+    subscribers: set[Subscription] = field(default_factory=set)
+    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
+    has_gap: bool = False
+
+    def put(self, wake: Wake) -> None:
+        for subscription in tuple(self.subscribers):
+            subscription.put(wake)
+
+
 class Bus:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._pubsub: PubSub | None = None
-        self._subscribers: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self._topics: dict[str, _Topic] = {}
         self._reader: asyncio.Task[None] | None = None
 
     async def publish(self, wakes: Iterable[Wake]) -> None:
@@ -78,24 +93,16 @@ class Bus:
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("wake-ups were not published: %s", error)
 
-    async def is_reachable(self) -> bool:
-        """Whether Redis answers; without it live updates are slow, and nothing is lost."""
-        try:
-            async with asyncio.timeout(2):
-                await self._redis.ping()
-        except (RedisError, OSError, TimeoutError):
-            return False
-        return True
-
     @contextlib.asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[Subscription]:
         """Registered when the block is entered: what is committed from then on is heard, or a gap is."""
         subscription = Subscription()
-        fresh = [topic for topic in topics if not self._subscribers[topic]]
+        fresh = [topic for topic in topics if topic not in self._topics]
         for topic in topics:
-            self._subscribers[topic].add(subscription)
-        await self._listen(fresh)
+            self._topics.setdefault(topic, _Topic()).subscribers.add(subscription)
         try:
+            await self._listen(fresh)
+            await self._await_confirmation(topics)
             yield subscription
         finally:
             await self._forget(subscription, topics)
@@ -103,68 +110,80 @@ class Bus:
     async def _listen(self, topics: list[str]) -> None:
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read_forever(), name="bus")
-        if self._pubsub is not None and topics:
-            # Without Redis the reader subscribes to everything once it is back, and tells the gap.
+        elif self._pubsub is not None and topics:
+            # Without Redis the reader subscribes to everything once it is back.
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await self._pubsub.subscribe(*(f"{_PREFIX}{topic}" for topic in topics))
 
+    async def _await_confirmation(self, topics: Iterable[str]) -> None:
+        """Until Redis says that it tells us; without Redis not for long: then the gap is told once it is back."""
+        known = [self._topics[topic] for topic in topics]
+        try:
+            async with asyncio.timeout(_CONFIRMATION_SECONDS):
+                for topic in known:
+                    await topic.confirmed.wait()
+        except TimeoutError:
+            for topic in known:
+                topic.has_gap = topic.has_gap or not topic.confirmed.is_set()
+
     async def _forget(self, subscription: Subscription, topics: Iterable[str]) -> None:
         left = []
-        for topic in topics:
-            self._subscribers[topic].discard(subscription)
-            if not self._subscribers[topic]:
-                del self._subscribers[topic]
-                left.append(topic)
+        for name in topics:
+            topic = self._topics[name]
+            topic.subscribers.discard(subscription)
+            if not topic.subscribers:
+                del self._topics[name]
+                left.append(name)
         if left and self._pubsub is not None:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await self._pubsub.unsubscribe(*(f"{_PREFIX}{topic}" for topic in left))
+                await self._pubsub.unsubscribe(*(f"{_PREFIX}{name}" for name in left))
 
     async def _read_forever(self) -> None:
         pause = 0.05
         while True:
             try:
                 await self._read()
-                pause = 0.05
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("the bus lost Redis, trying again in %.2f s: %s", pause, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
+            for topic in self._topics.values():
+                topic.has_gap = topic.has_gap or topic.confirmed.is_set()
+                topic.confirmed.clear()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
 
     async def _read(self) -> None:
-        pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+        """Until the connection is lost."""
+        pubsub = self._redis.pubsub()
         try:
-            channels = [f"{_PREFIX}{topic}" for topic in self._subscribers]
-            await pubsub.subscribe(f"{_PREFIX}", *channels)
+            # The bare prefix keeps the connection subscribed while nobody follows anything.
+            await pubsub.subscribe(_PREFIX)
+            asked: set[str] = set()
+            while missing := self._topics.keys() - asked:
+                await pubsub.subscribe(*(f"{_PREFIX}{name}" for name in missing))
+                asked |= missing
+            # From here on, without a pause since the last look, whoever comes asks for itself.
             self._pubsub = pubsub
-            # Whoever subscribed while there was no connection, or lost one, cannot know what was missed.
-            await pubsub.subscribe(*(f"{_PREFIX}{topic}" for topic in self._subscribers), f"{_PREFIX}")
-            for subscription in {s for group in self._subscribers.values() for s in group}:
-                subscription.put(GAP)
             while True:
-                message = await pubsub.get_message(timeout=5.0)
-                if message is not None:
-                    if message["type"] == "message":  # else the answer to a ping
-                        self._dispatch(message["channel"], message["data"])
-                elif not await self._is_alive(pubsub):
-                    raise ConnectionError("no answer to a ping")
+                message = await pubsub.get_message(timeout=_PING_SECONDS)
+                if message is None:
+                    await pubsub.ping()
+                elif message["type"] in {"subscribe", "message"}:
+                    self._dispatch(message["type"], message["channel"].decode(), message["data"])
         finally:
             self._pubsub = None
-            # A close that times out must not take the place of our own cancellation.
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await pubsub.aclose()  # type: ignore[no-untyped-call]
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
 
-    @staticmethod
-    async def _is_alive(pubsub: PubSub) -> bool:
-        await pubsub.ping()  # the answer is read by get_message, and dropped
-        return True
-
-    def _dispatch(self, channel: bytes, data: bytes) -> None:
-        topic = channel.decode().removeprefix(_PREFIX)
-        subscribers = self._subscribers.get(topic)
-        if subscribers and isinstance(data, bytes):
-            wake = Wake(topic, orjson.loads(data))
-            for subscription in tuple(subscribers):
-                subscription.put(wake)
+    def _dispatch(self, kind: str, channel: str, data: bytes) -> None:
+        topic = self._topics.get(name := channel.removeprefix(_PREFIX))
+        if topic is None:
+            return
+        if kind == "message":
+            topic.put(Wake(name, orjson.loads(data)))
+            return
+        topic.confirmed.set()
+        if topic.has_gap:
+            topic.has_gap = False
+            topic.put(GAP)
 
     async def close(self) -> None:
         if self._reader is not None:

@@ -136,7 +136,7 @@ class RoutingSubscription:
                 info.context.forget()
                 heard = [wake, *wakes.drain()] if wake else []
                 newest = await _newest(info, mine=mine)
-                if seen is None or GAP in heard or (not heard and newest != seen):
+                if GAP in heard or (not heard and newest != seen):
                     yield InboxReset(at=info.context.ports.clock.now())
                 else:
                     for update in await _inbox_changes(info, heard, mine=mine):

@@ -53,7 +53,7 @@ async def seconds_for_each(session: AsyncSession, queue_ids: Sequence[UUID]) -> 
         .where(col(Conversation.queue_id).in_(queue_ids), col(Conversation.assigned_at) > recent)
         .group_by(col(Conversation.queue_id))
     )
-    taken = (await session.execute(statement)).tuples().all()
+    taken = (await session.execute(statement)).all()
     return {queue_id: _RECENT.total_seconds() / count for queue_id, count in taken if queue_id}
 
 
@@ -115,7 +115,7 @@ async def _agents_online(session: AsyncSession, queue_ids: Sequence[UUID]) -> di
         )
         .group_by(col(QueueMember.queue_id))
     )
-    return dict((await session.execute(statement)).tuples().all())
+    return {row[0]: row[1] for row in await session.execute(statement)}
 
 
 def _is_open() -> sa.ColumnElement[bool]:
