@@ -125,25 +125,25 @@ async def identities_of(session: AsyncSession, contact_ids: Sequence[UUID]) -> d
 
 async def list_page(session: AsyncSession, criteria: Criteria, wanted: Window) -> Page[Contact]:
     """The newest first."""
-    return await fetch_page(session, _matching(criteria), _NEWEST_FIRST, wanted)
+    statement: sa.Select[Any] = sa.select(Contact).where(*_conditions(criteria))
+    return await fetch_page(session, statement, _NEWEST_FIRST, wanted)
 
 
 async def count(session: AsyncSession, criteria: Criteria) -> int:
-    matching = _matching(criteria).with_only_columns(func.count())
-    return (await session.execute(matching)).scalar_one()
+    statement = select(func.count()).select_from(Contact).where(*_conditions(criteria))
+    return (await session.execute(statement)).scalar_one()
 
 
-def _matching(criteria: Criteria) -> sa.Select[Any]:
-    statement = sa.select(Contact)
+def _conditions(criteria: Criteria) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
     if criteria.is_blocked is not None:
-        statement = statement.where(col(Contact.is_blocked).is_(criteria.is_blocked))
+        conditions.append(col(Contact.is_blocked).is_(criteria.is_blocked))
     if criteria.opted_out is not None:
-        unknown = col(Contact.opted_out_at).is_(None)
-        statement = statement.where(~unknown if criteria.opted_out else unknown)
+        conditions.append(col(Contact.opted_out_at).is_not(None).is_(criteria.opted_out))
     if criteria.search and (words := criteria.search.strip()):
         fields = (Contact.name, Contact.phone, Contact.email)
-        statement = statement.where(or_(*(col(field).icontains(words, autoescape=True) for field in fields)))
-    return statement
+        conditions.append(or_(*(col(field).icontains(words, autoescape=True) for field in fields)))
+    return conditions
 
 
 async def _identified(
