@@ -1,6 +1,7 @@
 """Sending what members wrote: claim, call outside the transaction, write the outcome (D27, E4, E8)."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -21,6 +22,16 @@ _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A message under this worker's lease."""
+
+    message: Message
+    kind: ChannelKind
+    is_answer_lost: bool
+    """Whether the attempt before it ended without an outcome."""
+
+
 async def deliver_message(ports: Ports, channels: Channels, organization_id: UUID, message_id: UUID) -> bool:
     """Sends one message, at most once at a time; says whether it did. Safe to run twice.
 
@@ -29,16 +40,16 @@ async def deliver_message(ports: Ports, channels: Channels, organization_id: UUI
     sent again.
     """
     async with ports.units.of_system(organization_id) as uow:
-        claimed = await _claim(uow, message_id)
-        if claimed is None:
-            return False
-        message, kind = claimed
-        if message.attempts > 1 and message.error is None and not channels[kind].is_idempotent:
-            await messages.settle(uow, message_id, MessageStatus.UNKNOWN, error="The answer of the channel was lost.")
-            return False
+        claim = await _claim(uow, message_id)
+    if claim is None:
+        return False
+    message, channel = claim.message, channels[claim.kind]
+    if claim.is_answer_lost and not channel.is_idempotent:
+        await _finish(ports, message, MessageStatus.UNKNOWN, error="The answer of the channel was lost.")
+        return False
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            provider_id = await channels[kind].send(Outgoing(organization_id, message_id, message.text or ""))
+            provider_id = await channel.send(Outgoing(organization_id, message_id, message.text or ""))
     except TimeoutError:
         await _finish(ports, message, MessageStatus.UNKNOWN, error="The channel did not answer.")
         return False
@@ -52,23 +63,26 @@ async def deliver_message(ports: Ports, channels: Channels, organization_id: UUI
     return True
 
 
-async def _claim(uow: UnitOfWork, message_id: UUID) -> tuple[Message, ChannelKind] | None:
-    """Takes the lease on a message that is due, or None: another worker has it, or it is done."""
+async def _claim(uow: UnitOfWork, message_id: UUID) -> Claim | None:
+    """Takes the lease on a message that is due, or None: another worker has it, or it is done.
+
+    The reason of a failure stands in the row until the next attempt begins: an earlier attempt that left none has
+    lost its answer.
+    """
     statement = (
-        sa.update(Message)
-        .where(
-            col(Message.id) == message_id,
-            col(Message.status) == MessageStatus.QUEUED,
-            col(Message.due_at) <= uow.now(),
-        )
-        .values(due_at=uow.now() + LEASE, epoch=Message.epoch + 1, attempts=Message.attempts + 1)
-        .returning(Message)
+        select(Message, Channel.kind)
+        .join(Channel, col(Channel.id) == Message.channel_id)
+        .where(Message.id == message_id, Message.status == MessageStatus.QUEUED, col(Message.due_at) <= uow.now())
+        .with_for_update(of=Message, skip_locked=True)
     )
-    message = (await uow.session.execute(statement)).scalar_one_or_none()
-    if message is None:
+    found = (await uow.session.execute(statement)).one_or_none()
+    if found is None:
         return None
-    kind = (await uow.session.execute(select(Channel.kind).where(Channel.id == message.channel_id))).scalar_one()
-    return message, ChannelKind(kind)
+    message, kind = found
+    is_answer_lost = message.attempts > 0 and message.error is None
+    message.due_at, message.error = uow.now() + LEASE, None
+    message.epoch, message.attempts = message.epoch + 1, message.attempts + 1
+    return Claim(message, kind, is_answer_lost)
 
 
 async def _finish(
@@ -80,6 +94,10 @@ async def _finish(
 
 async def _try_later(ports: Ports, message: Message, reason: str) -> None:
     async with ports.units.of_system(message.organization_id) as uow:
-        pause = min(_FIRST_PAUSE * 2**message.attempts, _LONGEST_PAUSE)
-        statement = sa.update(Message).where(col(Message.id) == message.id, col(Message.epoch) == message.epoch)
+        pause = min(_FIRST_PAUSE * 2 ** (message.attempts - 1), _LONGEST_PAUSE)
+        statement = sa.update(Message).where(
+            col(Message.id) == message.id,
+            col(Message.epoch) == message.epoch,
+            col(Message.status) == MessageStatus.QUEUED,
+        )
         await uow.session.execute(statement.values(due_at=uow.now() + pause, error=reason))

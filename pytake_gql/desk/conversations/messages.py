@@ -41,6 +41,7 @@ _PROGRESS = {
     MessageStatus.DELIVERED: 3,
     MessageStatus.READ: 4,
 }
+_UNREAD = [status for status in _PROGRESS if status not in {MessageStatus.READ, MessageStatus.FAILED}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +179,7 @@ async def settle(
 
 
 async def mark_read_by_contact(uow: UnitOfWork, conversation: Conversation, seq: int) -> None:
-    """The contact has read up to seq: the messages to them become READ."""
-    if seq <= conversation.contact_read_seq:
-        return
+    """The contact has read up to seq: the messages to them become READ, also one that a worker is still to send."""
     statement = (
         select(Message)
         .where(
@@ -188,13 +187,13 @@ async def mark_read_by_contact(uow: UnitOfWork, conversation: Conversation, seq:
             Message.direction == MessageDirection.OUTBOUND,
             Message.seq <= seq,
             sa.not_(col(Message.is_note)),
-            col(Message.status).in_([MessageStatus.SENT, MessageStatus.DELIVERED]),
+            col(Message.status).in_(_UNREAD),
         )
         .order_by(col(Message.seq))
     )
-    conversation.contact_read_seq = seq
+    conversation.contact_read_seq = max(conversation.contact_read_seq, seq)
     for message in (await uow.session.execute(statement)).scalars():
-        message.status = MessageStatus.READ
+        message.status, message.due_at = MessageStatus.READ, None
         _record_status(uow, conversation, message)
 
 
