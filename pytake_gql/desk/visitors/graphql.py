@@ -17,6 +17,7 @@ from pytake_gql.kernel.graphql.connections import Connection
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, user_errors
 from pytake_gql.kernel.graphql.node import Node, finds
+from pytake_gql.kernel.graphql.rates import network
 from pytake_gql.kernel.graphql.types import field, input_type, object_type
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.limiter import Rate
@@ -263,7 +264,7 @@ class VisitorMutation:
     async def start_visit(self, info: Info, input: StartVisitInput) -> VisitPayload:
         """Begins a visit to a web chat; needs no token and gives one."""
         context = info.context
-        await context.ports.limiter.take(f"visits:{context.ip_address}", VISITS)
+        await context.ports.limiter.take(f"visits:{network(context.ip_address)}", VISITS)
         channel_id = local_id("Channel", input.channel_id, "channel_id")
         told = service.Introduction(**{key: value for key, value in vars(input).items() if key != "channel_id"})
         visit = await service.start(context.uow, context.ports.tokens, channel_id, told, origin=context.origin)

@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from pytake_gql.desk.conversations import messages, queries
-from pytake_gql.desk.conversations.models import TimelineEntry, TimelineKind
+from pytake_gql.desk.conversations.models import TimelineKind
 from pytake_gql.desk.conversations.timeline import conversation_topic, typing_topic
 from pytake_gql.desk.visitors import service
 from pytake_gql.desk.visitors.graphql import VisitorChat, VisitorMessage
@@ -59,15 +59,13 @@ class VisitorSubscription:
         """The visitor's own chat: its messages after seq, then messages, chat and typing as they change."""
         visitor = info.context.visitor
         own = service.visitor_topic(visitor.channel_id, visitor.external_id)
-        followed, seq = await _chat_id(info), after
-        if after is None:
-            seq = await _last_seq(info)
+        followed, seq = await _cursor(info, after)
         while await info.context.renew():
             topics = (conversation_topic(followed), typing_topic(followed)) if followed else ()
             async with info.context.ports.bus.subscribe(own, *topics) as wakes:
                 while (chat_id := await _chat_id(info)) == followed:
                     if followed is not None:
-                        async for update, at in _news(info, followed, seq or 0):
+                        async for update, at in _news(info, followed, seq):
                             seq = at
                             if update is not None:
                                 yield update
@@ -76,7 +74,7 @@ class VisitorSubscription:
                     if not await info.context.renew():
                         return
             # The first message made a chat, or a new one began: follow that one from its start.
-            followed, seq = chat_id, seq if followed is None and after else 0
+            followed, seq = chat_id, 0
 
 
 async def _news(info: Info, conversation_id: UUID, seq: int) -> AsyncGenerator[tuple[Any, int], None]:
@@ -89,19 +87,17 @@ async def _news(info: Info, conversation_id: UUID, seq: int) -> AsyncGenerator[t
         info.context.forget()
         for entry in entries:
             seq = entry.seq
-            if entry.kind in _OF_MESSAGES:
-                yield _message(entry, said), seq
+            # Everything is told as it stands now: once is enough, however often it changed.
+            if entry.kind in _OF_MESSAGES and entry.message_id:
+                row = said.pop(entry.message_id, None)
+                yield VisitorMessageChanged(message=VisitorMessage.of(row)) if row and not row.is_note else None, seq
             elif entry.kind in _OF_THE_CHAT and chat is not None:
                 yield VisitorChatChanged(chat=VisitorChat.of(chat)), seq
+                chat = None
             else:
                 yield None, seq
         if len(entries) < _CHUNK:
             return
-
-
-def _message(entry: TimelineEntry, said: dict[UUID, Any]) -> VisitorMessageChanged | None:
-    row = said.get(entry.message_id) if entry.message_id else None
-    return VisitorMessageChanged(message=VisitorMessage.of(row)) if row and not row.is_note else None
 
 
 async def _wait(wakes: Subscription, followed: UUID | None) -> list[VisitorTypingChanged]:
@@ -122,7 +118,12 @@ async def _chat_id(info: Info) -> UUID | None:
     return chat.id if chat else None
 
 
-async def _last_seq(info: Info) -> int:
+async def _cursor(info: Info, after: int | None) -> tuple[UUID | None, int]:
+    """The chat to follow, and from where: now by default; its start where `after` is of an earlier chat."""
     async with info.context.read() as session:
         chat = await service.chat(session, info.context.visitor)
-    return chat.last_seq if chat else 0
+    if chat is None:
+        return None, 0
+    if after is None:
+        return chat.id, chat.last_seq
+    return chat.id, after if 0 <= after <= chat.last_seq else 0

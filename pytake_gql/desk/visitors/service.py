@@ -32,6 +32,7 @@ from pytake_gql.kernel.tokens import InvalidToken, TokenKind, Tokens
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 LIFETIME = timedelta(days=30)
+LONGEST_KEY = 100
 _ANONYMOUS = "visitor:"
 _BEST_RATING = 5
 
@@ -50,7 +51,8 @@ class Introduction:
 
     @property
     def says_something(self) -> bool:
-        return bool(self.name or self.email or self.phone or self.attributes or self.user_id)
+        said = (self.name, self.email, self.phone, self.user_id)
+        return any(text_ and text_.strip() for text_ in said) or bool(self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +101,22 @@ async def start(
 async def write(
     uow: UnitOfWork, visitor: VisitorPrincipal, *, text_: str | None, option: str | None, key: str | None
 ) -> tuple[Conversation, Message]:
-    """Stores what the visitor wrote or chose; the same key makes one message."""
+    """Stores what the visitor wrote or chose; the same key makes one message, however late it comes (G5)."""
     if (text_ is None) == (option is None):
         refuse(UserErrorCode.REQUIRED, "Either a text or an option is required.", "text")
+    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
+        refuse(UserErrorCode.INVALID, "A key has 1 to {longest} characters.", "idempotency_key", longest=LONGEST_KEY)
     channel = await _web_chat(uow, visitor.channel_id)
     _, contact = await contacts.identify(uow, channel.id, visitor.external_id)
     if contact.is_blocked:
         refuse(UserErrorCode.FORBIDDEN, "You cannot write here.")
-    if option is not None:
-        text_ = await _chosen(uow, visitor, option)
-    checked = messages.checked_text(text_)
-    if key is not None and not 1 <= len(key) <= 100:  # noqa: PLR2004 - the message says it
-        refuse(UserErrorCode.INVALID, "A key has 1 to {longest} characters.", "idempotency_key", longest=100)
-    conversation, message = await messages.receive(
-        uow,
-        channel,
-        contact,
-        text=checked,
-        provider_message_id=_provider_id(visitor, key or uuid4().hex),
-    )
+    provider_id = _provider_id(visitor, key or uuid4().hex)
+    if option is not None and key is not None and (said := await _said(uow, provider_id)):
+        return said  # other options may have been offered since
+    checked = messages.checked_text(text_ if option is None else await _chosen(uow, visitor, option))
+    conversation, message = await messages.receive(uow, channel, contact, text=checked, provider_message_id=provider_id)
+    if message.text != checked:
+        refuse(UserErrorCode.CONFLICT, "This key was used for another request.", "idempotency_key")
     uow.wake(visitor_topic(channel.id, visitor.external_id))
     return conversation, message
 
@@ -148,10 +147,7 @@ async def chat(session: AsyncSession, visitor: VisitorPrincipal) -> Conversation
     """The visitor's open conversation, else the last one (D33)."""
     is_closed = (col(Conversation.status) == ConversationStatus.CLOSED).asc()
     statement = (
-        select(Conversation)
-        .where(visible_to(visitor))
-        .order_by(is_closed, col(Conversation.id).desc())
-        .limit(1)
+        select(Conversation).where(visible_to(visitor)).order_by(is_closed, col(Conversation.id).desc()).limit(1)
     )
     return (await session.execute(statement)).scalar_one_or_none()
 
@@ -198,6 +194,17 @@ def _proves(secret: str | None, user_id: str, introduction: Introduction) -> boo
         return False
     expected = hmac.new(secret.encode(), user_id.encode(), "sha256").hexdigest()
     return hmac.compare_digest(expected.encode(), introduction.user_id_proof.lower().encode())
+
+
+async def _said(uow: UnitOfWork, provider_id: str) -> tuple[Conversation, Message] | None:
+    """What the visitor said under that id before, and where."""
+    statement = (
+        select(Conversation, Message)
+        .join(Message, col(Message.conversation_id) == Conversation.id)
+        .where(visible_to(uow.principal), Message.provider_message_id == provider_id)
+    )
+    found = (await uow.session.execute(statement)).one_or_none()
+    return (found[0], found[1]) if found else None
 
 
 async def _chosen(uow: UnitOfWork, visitor: VisitorPrincipal, option: str) -> str:

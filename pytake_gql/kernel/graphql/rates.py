@@ -29,14 +29,14 @@ def _buckets(principal: Principal, address: str | None) -> Iterator[tuple[str, R
     if isinstance(principal, MemberPrincipal):
         yield f"member:{principal.account_id.hex}", MEMBER
     elif isinstance(principal, VisitorPrincipal):
-        yield f"visitor:{principal.external_id}", VISITOR
+        yield f"visitor:{principal.channel_id.hex}:{principal.external_id}", VISITOR
     else:
-        yield f"address:{_network(address)}", ADDRESS
+        yield f"address:{network(address)}", ADDRESS
     if principal.organization_id is not None:
         yield f"organization:{principal.organization_id.hex}", ORGANIZATION
 
 
-def _network(address: str | None) -> str:
+def network(address: str | None) -> str:
     """One bucket for an IPv6 subscriber's whole /64."""
     try:
         parsed = ipaddress.ip_address(address or "")

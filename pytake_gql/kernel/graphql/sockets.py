@@ -144,7 +144,7 @@ class Sockets:
 def _holder(principal: Principal) -> object:
     if isinstance(principal, MemberPrincipal):
         return principal.account_id
-    return principal.external_id if isinstance(principal, VisitorPrincipal) else None
+    return (principal.channel_id, principal.external_id) if isinstance(principal, VisitorPrincipal) else None
 
 
 def _ids(principal: Principal | None) -> set[str]:
