@@ -208,15 +208,6 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
         yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text())
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """Where, the called name, and the call."""
-    for name, tree in modules():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                yield f"{name}:{node.lineno}", called, node
-
-
 def test_no_import_stands_inside_a_function() -> None:
     inside = [
         f"{name}:{found.lineno}"
@@ -244,31 +235,54 @@ def test_bootstrap_alone_reads_the_environment() -> None:
     assert readers == {"bootstrap.py"}
 
 
-def templates() -> Iterator[tuple[str, ast.expr]]:
-    """Every text for end users, where it is raised."""
-    for where, called, call in calls():
-        if where.startswith("kernel/errors.py"):
-            continue
-        of_code = call.args[:1] and "UserErrorCode" in ast.dump(call.args[0])
-        if called in {"refuse", "Problem"} or (called == "add" and of_code):
-            yield where, call.args[1]
-        elif called == "translate":
-            yield where, call.args[0]
+def spoken(text: ast.expr, module: ast.Module) -> set[str] | None:
+    """The texts that an expression may be: a literal, one of two, or a name that is given literals; else None."""
+    if isinstance(text, ast.Constant) and isinstance(text.value, str):
+        return {text.value}
+    if isinstance(text, ast.IfExp):
+        both = spoken(text.body, module), spoken(text.orelse, module)
+        return both[0] | both[1] if both[0] is not None and both[1] is not None else None
+    if isinstance(text, ast.Name):
+        given = [spoken(value, module) for value in given_to(text.id, module)]
+        return set().union(*(texts for texts in given if texts is not None)) if given and None not in given else None
+    return None
+
+
+def given_to(name: str, module: ast.Module) -> Iterator[ast.expr]:
+    """What the module assigns to a name, also in a loop over a literal table."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Assign) and name in {getattr(target, "id", None) for target in node.targets}:
+            yield node.value
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Tuple) and isinstance(node.iter, ast.Tuple):
+            names = [getattr(target, "id", None) for target in node.target.elts]
+            if name in names:
+                yield from (row.elts[names.index(name)] for row in node.iter.elts if isinstance(row, ast.Tuple))
+
+
+def templates() -> Iterator[tuple[str, set[str] | None]]:
+    """Every text for end users: where it is raised, and what it may be."""
+    for name, tree in modules():
+        if name in {"kernel/errors.py", "kernel/translation.py"}:
+            continue  # they carry what others raise
+        for call in ast.walk(tree):
+            if not isinstance(call, ast.Call):
+                continue
+            called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            of_code = bool(call.args) and "UserErrorCode" in ast.dump(call.args[0])
+            if called in {"refuse", "Problem"} or (called == "add" and of_code):
+                yield f"{name}:{call.lineno}", spoken(call.args[1], tree)
+            elif called == "translate" and ast.dump(call.args[0]) != "Constant(value=None)":  # else of bytes
+                yield f"{name}:{call.lineno}", spoken(call.args[0], tree)
 
 
 def test_texts_for_end_users_stand_where_they_are_raised() -> None:
-    computed = [
-        where for where, text in templates() if not (isinstance(text, ast.Constant) and isinstance(text.value, str))
-    ]
-    assert computed == []
+    assert [where for where, texts in templates() if texts is None] == []
 
 
 def test_the_portuguese_catalogue_holds_every_text() -> None:
     catalogue = orjson.loads((PACKAGE / "translations" / "pt-BR.json").read_bytes())
-    texts = {text.value for _, text in templates() if isinstance(text, ast.Constant)} | {
-        "Nothing was found by this id."
-    }
-    assert sorted(texts - set(catalogue)) == []
+    used = {"Nothing was found by this id."}.union(*(texts for _, texts in templates() if texts))
+    assert sorted(used - set(catalogue)) == []
 
 
 def test_every_file_is_short_enough_to_be_read() -> None:

@@ -93,6 +93,15 @@ class Bus:
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("wake-ups were not published: %s", error)
 
+    async def is_reachable(self) -> bool:
+        """Whether Redis answers; without it live updates are slow, and nothing is lost."""
+        try:
+            async with asyncio.timeout(2):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
+
     @contextlib.asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[Subscription]:
         """Registered when the block is entered: what is committed from then on is heard, or a gap is."""
