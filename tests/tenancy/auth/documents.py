@@ -7,6 +7,7 @@ LOGIN = f"mutation ($input: LoginInput!) {{ login(input: $input) {{ {SESSION} }}
 REFRESH = f"mutation ($input: RefreshSessionInput!) {{ refreshSession(input: $input) {{ {SESSION} }} }}"
 SWITCH = f"mutation ($input: SwitchOrganizationInput!) {{ switchOrganization(input: $input) {{ {SESSION} }} }}"
 RESET = f"mutation ($input: ResetPasswordInput!) {{ resetPassword(input: $input) {{ {SESSION} }} }}"
+ACCEPT = f"mutation ($input: AcceptInvitationInput!) {{ acceptInvitation(input: $input) {{ {SESSION} }} }}"
 LOGOUT = "mutation ($input: LogoutInput!) { logout(input: $input) { userErrors { code } } }"
 REVOKE = """mutation ($input: RevokeSessionInput!) { revokeSession(input: $input) {
     activeSession { id isCurrent } userErrors { code field } } }"""

@@ -17,11 +17,10 @@ from pytake_gql.tenancy.organizations.models import Organization
 from tests.client import Client
 from tests.conftest import TravellingClock
 from tests.factories import Factory
-from tests.tenancy.auth.documents import DEPARTMENTS, LOGIN, SESSION
+from tests.tenancy.auth.documents import ACCEPT, DEPARTMENTS, LOGIN
 
 PASSWORD = "correct horse battery"
 INVITE = "mutation ($input: InviteMemberInput!) { inviteMember(input: $input) { userErrors { code } } }"
-ACCEPT = f"mutation ($input: AcceptInvitationInput!) {{ acceptInvitation(input: $input) {{ {SESSION} }} }}"
 EXPIRED = {
     "session": None,
     "userErrors": [

@@ -138,10 +138,3 @@ async def test_of_two_at_once_one_has_the_address(anonymous: Client, ports: Port
     codes = sorted([e["code"] for e in answer["userErrors"]] for answer in answers)
     assert codes == [[], ["TAKEN"]]
     assert len(await accounts_of(ports, given["email"])) == 1
-
-
-async def test_g16_a_network_address_makes_only_so_many(anonymous: Client) -> None:
-    bad = form(password="short")
-    for _ in range(30):
-        await anonymous.ask(SIGN_UP, input=bad)
-    assert await anonymous.code(SIGN_UP, input=bad) == "RATE_LIMITED"
