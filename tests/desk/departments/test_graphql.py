@@ -1,5 +1,7 @@
 """Departments, through the door."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -83,3 +85,42 @@ async def test_g2_only_admins_change_departments(make: Factory, http: httpx.Asyn
 
 async def test_g2_nobody_reads_without_a_token(anonymous: Client) -> None:
     assert await anonymous.code("{ departments { id } }") == "UNAUTHENTICATED"
+
+
+async def test_an_update_says_all_that_is_wrong_and_changes_nothing(admin: Client) -> None:
+    await admin.ask(CREATE, input={"name": "Vendas"})
+    id_ = (await admin.ask(CREATE, input={"name": "Suporte"}))["department"]["id"]
+    for given, expected in (
+        ({"name": None, "color": None, "isActive": None}, ["REQUIRED name", "INVALID color", "REQUIRED isActive"]),
+        ({"name": "Vendas", "icon": "star"}, ["TAKEN name"]),
+        ({"name": "x" * 121, "description": "x" * 2001}, ["TOO_LONG name", "TOO_LONG description"]),
+    ):
+        answer = await admin.ask(UPDATE, input={"id": id_, **given})
+        assert answer["department"] is None
+        assert [f"{error['code']} {error['field'][0]}" for error in answer["userErrors"]] == expected
+    read = "query ($id: ID!) { department(id: $id) { name description color icon isActive } }"
+    assert await admin.ask(read, id=id_) == {
+        "name": "Suporte", "description": None, "color": "#4B5563", "icon": None, "isActive": True,
+    }  # fmt: skip
+
+
+async def test_a_name_that_many_take_at_once_is_taken_once(admin: Client) -> None:
+    made = await asyncio.gather(*(admin.ask(CREATE, input={"name": "Vendas"}) for _ in range(5)))
+    assert sorted(len(answer["userErrors"]) for answer in made) == [0, 1, 1, 1, 1]
+    assert [department["name"] for department in await admin.ask("{ departments { name } }")] == ["Vendas"]
+
+
+async def test_at_most_500_departments(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytake_gql.desk.departments.service.MOST", 1)
+    await admin.ask(CREATE, input={"name": "Vendas"})
+    answer = await admin.ask(CREATE, input={"name": "Suporte"})
+    assert [(e["code"], e["field"]) for e in answer["userErrors"]] == [("LIMIT_REACHED", None)]
+    assert len(await admin.ask("{ departments { id } }")) == 1
+
+
+async def test_departments_are_listed_by_name_also_below_the_organization(admin: Client) -> None:
+    for name in ("suporte", "Vendas", "Cobrança"):
+        await admin.ask(CREATE, input={"name": name})
+    expected = [{"name": "Cobrança"}, {"name": "suporte"}, {"name": "Vendas"}]
+    assert await admin.ask("{ departments { name } }") == expected
+    assert await admin.ask("{ organization { departments { name } } }") == {"departments": expected}
