@@ -18,7 +18,7 @@ from pytake_gql.tenancy.members.models import Account, Member
 from tests.client import Client
 from tests.conftest import TravellingClock
 from tests.factories import Factory, SignedIn
-from tests.tenancy.auth.documents import CHANGE, DEPARTMENTS, FORGOT, LOGIN, REFRESH, RESET
+from tests.tenancy.auth.documents import CHANGE, DEPARTMENTS, FORGOT, LOGIN, REFRESH, RESET, SIGN_UP
 from tests.tenancy.auth.waiting import dies
 
 PASSWORD = "correct horse battery"
@@ -239,3 +239,25 @@ async def test_what_is_no_address_is_said(anonymous: Client, email: str, code: s
 @pytest.mark.parametrize("token", ["", "0" * 64, "x" * 100_000])
 async def test_an_unknown_token_resets_nothing(anonymous: Client, token: str) -> None:
     assert await anonymous.ask(RESET, input={"token": token, "newPassword": OTHER}) == EXPIRED
+
+
+async def test_g15_no_transaction_is_open_while_a_new_password_is_hashed(
+    ana: SignedIn, as_ana: Client, anonymous: Client, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use: list[int] = []
+    real = passwords.make_hash
+
+    async def recording(password: str) -> str:
+        in_use.append(ports.database.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return await real(password)
+
+    monkeypatch.setattr(passwords, "make_hash", recording)
+    email = f"new-{ana.member.email}"
+    form = {"organizationName": "Loja", "name": "Ana", "email": email, "password": PASSWORD}
+    for answer in (
+        await anonymous.ask(SIGN_UP, input=form),
+        await as_ana.ask(CHANGE, input={"currentPassword": PASSWORD, "newPassword": OTHER}),
+        await anonymous.ask(RESET, input={"token": await mailed_token(anonymous, ports, email), "newPassword": OTHER}),
+    ):
+        assert answer["userErrors"] == []
+    assert in_use == [0, 0, 0]
