@@ -204,10 +204,11 @@ def _may_set_rights(uow: UnitOfWork, member: Member, values: Changes) -> None:
     with problems.gather():
         _may_touch(uow, member)
     role, is_active = values.get("role", member.role), values.get("is_active", member.is_active)
-    with problems.gather():
-        may_give(uow, role, "role")
-    if is_self(uow, member) and role is not member.role:
-        problems.add(UserErrorCode.WRONG_STATE, "Nobody changes the own role.", "role")
+    if role is not member.role:
+        with problems.gather():
+            may_give(uow, role, "role")
+        if is_self(uow, member):
+            problems.add(UserErrorCode.WRONG_STATE, "Nobody changes the own role.", "role")
     if is_self(uow, member) and not is_active:
         problems.add(UserErrorCode.WRONG_STATE, "Nobody deactivates oneself.", "is_active")
     problems.raise_if_any()
