@@ -1,0 +1,120 @@
+"""What can be counted instead of timed: the same in each run, on any machine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from asyncpg.connection import LoggedQuery
+from sqlalchemy import event
+
+from benchmarks import seed
+from benchmarks.listeners import WATCH
+from benchmarks.pull import PULL
+from benchmarks.reading import HISTORY, LIST
+from benchmarks.send import SEND, TEXT
+from benchmarks.stage import Stage
+from pytake_gql.kernel.graphql.context import Context
+from pytake_gql.kernel.ids import global_id
+from pytake_gql.schema import schema
+
+NAMES = ("SQL statements", "with BEGIN … COMMIT", "parsed", "validated", "cache hits", "executions")
+LISTENERS = 10
+_NUMBER = 20
+_PATIENCE_SECONDS = 20
+
+
+@dataclass(slots=True)
+class Counted:
+    statements: int = 0
+    exchanges: int = 0
+    """With those that begin and end a transaction, which do not pass through a cursor."""
+
+    def frame(self, _: LoggedQuery) -> None:
+        self.exchanges += 1
+
+    def execute(self, *_: Any) -> None:
+        self.statements += 1
+        self.exchanges += 1
+
+
+async def count(stage: Stage) -> list[tuple[str, tuple[int, ...]]]:
+    """Of the second call of each operation: the first one fills what is kept."""
+    history = {"id": global_id("Conversation", seed.HISTORY_ID), "first": 100}
+    sent = {"conversation": global_id("Conversation", seed.numbered(9, _NUMBER)), "text": TEXT}
+    async with _logged(stage) as counted:
+        return [
+            await _operation(stage, counted, "list of 50 conversations", LIST, {"first": 50}),
+            await _operation(stage, counted, "history of 100 messages", HISTORY, history),
+            await _operation(stage, counted, "pull", PULL, {}),
+            sending := await _operation(stage, counted, "send a message", SEND, sent),
+            await _event(stage, counted, sent, sending[1]),
+        ]
+
+
+@asynccontextmanager
+async def _logged(stage: Stage) -> AsyncIterator[Counted]:
+    """Whatever this process's pool sends from now on, by connections that it has not opened yet."""
+    counted, engine = Counted(), stage.ports.database.engine
+    await engine.dispose()
+
+    def follow(connection: Any, _record: Any) -> None:
+        connection.driver_connection.add_query_logger(counted.frame)
+
+    event.listen(engine.sync_engine, "connect", follow)
+    event.listen(engine.sync_engine, "before_cursor_execute", counted.execute)
+    try:
+        yield counted
+    finally:
+        event.remove(engine.sync_engine, "connect", follow)
+        event.remove(engine.sync_engine, "before_cursor_execute", counted.execute)
+
+
+async def _operation(
+    stage: Stage, counted: Counted, title: str, document: str, variables: dict[str, Any]
+) -> tuple[str, tuple[int, ...]]:
+    for _ in range(2):
+        counted.statements = counted.exchanges = 0
+        read = _documents()
+        result = await schema.execute(document, variables, _context(stage))
+        if result.errors:
+            raise result.errors[0]
+    return title, (counted.statements, counted.exchanges, *_since(read), 1)
+
+
+async def _event(
+    stage: Stage, counted: Counted, sent: dict[str, Any], sending: tuple[int, ...]
+) -> tuple[str, tuple[int, ...]]:
+    """Until all subscribers, who are equals, have a message: what its sending takes, and was counted, left aside."""
+    watched = {"conversation": sent["conversation"]}
+    streams = [await schema.stream(WATCH, watched, _context(stage)) for _ in range(LISTENERS)]
+    for _ in range(3):  # the seeded event, and the two messages of the operation above
+        await asyncio.gather(*(anext(stream) for stream in streams))
+    # Each waits for the next event before there is one.
+    waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await asyncio.sleep(0.5)
+    counted.statements = counted.exchanges = 0
+    read = _documents()
+    await schema.execute(SEND, sent, _context(stage))
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        results: list[Any] = list(await asyncio.gather(*waiting))
+    executions = len({id(result.data) for result in results})
+    parsed, validated, hits = _since(read)
+    numbers = counted.statements - sending[0], counted.exchanges - sending[1], parsed, validated, hits - 1, executions
+    await asyncio.gather(*(stream.aclose() for stream in streams))
+    return f"one event to {LISTENERS} equal subscribers", numbers
+
+
+def _context(stage: Stage) -> Context:
+    return Context(ports=stage.ports, principal=stage.agents[0].principal)
+
+
+def _documents() -> tuple[int, int, int]:
+    known = schema.documents
+    return known.parsed, known.validated, known.hits
+
+
+def _since(before: tuple[int, int, int]) -> tuple[int, int, int]:
+    parsed, validated, hits = (now - then for now, then in zip(_documents(), before, strict=True))
+    return parsed, validated, hits
