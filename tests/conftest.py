@@ -47,6 +47,16 @@ class Servers:
     redis_url: str
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run faults and races for minutes instead of seconds")
+
+
+@pytest.fixture
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether fault, race and property runs take their long form."""
+    return bool(request.config.getoption("--long"))
+
+
 @pytest.fixture(scope="session")
 def servers() -> Servers:
     state = embedded.default_state_directory(PROJECT) / "tests"
