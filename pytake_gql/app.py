@@ -20,6 +20,7 @@ from pytake_gql.kernel.asgi import RequestIds, failed
 from pytake_gql.kernel.graphql.doorway import Doorway
 from pytake_gql.kernel.graphql.http import HttpDoor
 from pytake_gql.kernel.graphql.outgoing import FRAME_BYTES
+from pytake_gql.kernel.graphql.schema import Schema
 from pytake_gql.kernel.graphql.websocket import SocketDoor
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings
@@ -30,9 +31,9 @@ DRAIN_SECONDS = 4.0
 FINISH_SECONDS = 5
 
 
-def build(ports: Ports) -> Starlette:
+def build(ports: Ports, of: Schema = schema) -> Starlette:
     """The application over ports that somebody else opens and closes; its `state.doorway` knows the sockets."""
-    doorway = Doorway(schema, ports)
+    doorway = Doorway(of, ports)
     routes: list[BaseRoute] = [
         Route("/graphql", HttpDoor(doorway)),
         WebSocketRoute("/graphql", SocketDoor(doorway)),

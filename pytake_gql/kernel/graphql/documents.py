@@ -100,7 +100,7 @@ class Documents:
         except (ValueError, RecursionError):
             return Document(size, (_coded(BadUserInput("A literal of the document cannot be read.")),))
         if errors:
-            return Document(size, tuple(errors[: limits.ERRORS]))
+            return Document(size, tuple(_trimmed(error) for error in errors[: limits.ERRORS]))
         return Document(size, operations=self._operations(parsed, measured))
 
     def _operations(self, parsed: DocumentNode, measured: Measurement) -> dict[str | None, Operation]:
@@ -134,6 +134,11 @@ class Documents:
             strawberry_field = item.extensions.get("strawberry-definition") if item else None
             rules += [e for e in getattr(strawberry_field, "extensions", ()) if isinstance(e, Access)]
         return rules
+
+
+def _trimmed(error: GraphQLError) -> GraphQLError:
+    """What is kept of an error: graphql-core's repeats the whole value, and holds the tree."""
+    return GraphQLError(error.message[: limits.MESSAGE], source=error.source, positions=error.positions)
 
 
 def _coded(error: CodedError, at: GraphQLError | None = None) -> GraphQLError:

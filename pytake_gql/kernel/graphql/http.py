@@ -23,6 +23,10 @@ from pytake_gql.kernel.principal import Anonymous, Principal
 
 BODY_SECONDS = 10.0
 """A body that takes longer to arrive is not waited for."""
+DISCARDED_BYTES = 1024 * 1024
+"""Beyond these the service hangs up on a body that is too large."""
+
+_HANG_UP = {"connection": "close"}
 
 
 class HttpRefusal(Exception):
@@ -103,22 +107,26 @@ class HttpDoor:
             return Anonymous()
 
     async def _body(self, request: Request) -> bytes:
-        """Refused as soon as it is known to be too large, without reading on."""
-        too_large = HttpRefusal(413, BadUserInput(f"The body is larger than {BODY_BYTES // 1024} kB."))
+        """Keeps no more than the limit; what is a little larger is read off, so that the client hears the answer."""
+        too_large = BadUserInput(f"The body is larger than {BODY_BYTES // 1024} kB.")
         announced = request.headers.get("content-length", "0")
-        if announced.isdecimal() and int(announced[:20]) > BODY_BYTES:
-            raise too_large
-        body = bytearray()
+        if announced.isdecimal() and int(announced[:20]) > DISCARDED_BYTES:
+            raise HttpRefusal(413, too_large, _HANG_UP)
+        body, length = bytearray(), 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > BODY_BYTES:
-                        raise too_large
+                    length += len(chunk)
+                    if length > DISCARDED_BYTES:
+                        raise HttpRefusal(413, too_large, _HANG_UP)
+                    if length <= BODY_BYTES:
+                        body += chunk
         except TimeoutError as error:
-            raise HttpRefusal(408, TimedOut()) from error
+            raise HttpRefusal(408, TimedOut(), _HANG_UP) from error
         except ClientDisconnect as error:
             raise BadUserInput("The body did not arrive.") from error
+        if length > BODY_BYTES:
+            raise HttpRefusal(413, too_large)
         return bytes(body)
 
     async def _allowed(self, request: Request, organization_id: UUID | None) -> dict[str, str]:

@@ -22,8 +22,8 @@ from graphql import (
 
 from pytake_gql.kernel.errors import BadUserInput, CodedError, QueryTooComplex
 
-CHARACTERS = 65_536
-"""Of a document: as much as a websocket frame holds. Values belong in variables, which the body's limit bounds."""
+CHARACTERS = 60_000
+"""Of a document: what a websocket frame holds beside its variables. Values belong in variables, which the body's limit bounds."""
 TOKENS = 2_000
 COMMENTS = 1_000
 DEPTH = 12
@@ -31,6 +31,8 @@ ALIASES = 30
 ROOT_FIELDS = 20
 DIRECTIVES = 20
 ERRORS = 5
+MESSAGE = 500
+"""Characters of an error's message: graphql-core repeats the value that it complains about."""
 VALUE_DEPTH = 32
 """Of literals: as deep as the JSON of variables may be."""
 SELECTIONS = 5_000

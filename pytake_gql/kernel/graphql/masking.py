@@ -10,14 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from pytake_gql.kernel.errors import CodedError, ErrorCode, NotFound, RateLimited, Refusal, TimedOut
 from pytake_gql.kernel.graphql.context import Context
-from pytake_gql.kernel.graphql.limits import ERRORS
+from pytake_gql.kernel.graphql.limits import ERRORS, MESSAGE
 
 log = logging.getLogger(__name__)
 
 
 _SUGGESTION = re.compile(r" Did you mean .*\Z", re.DOTALL)
-_LONGEST_MESSAGE = 500
-"""Messages of graphql-core repeat the value that they complain about."""
 
 
 def mask(error: GraphQLError, request_id: str, *, suggests: bool = True) -> GraphQLError:
@@ -41,7 +39,7 @@ def mask(error: GraphQLError, request_id: str, *, suggests: bool = True) -> Grap
     if cause is None or isinstance(cause, GraphQLError):
         # Syntax, validation and coercion: graphql-core's own, about the document and its variables.
         message = error.message if suggests else _SUGGESTION.sub("", error.message)
-        return _like(error, message[:_LONGEST_MESSAGE], {"code": ErrorCode.BAD_USER_INPUT.value})
+        return _like(error, message[:MESSAGE], {"code": ErrorCode.BAD_USER_INPUT.value})
     log.error("an operation failed: %s", type(cause).__name__, exc_info=cause, extra={"request_id": request_id})
     return _like(error, "Something went wrong on our side.", {**extensions, "code": ErrorCode.INTERNAL.value})
 
