@@ -82,7 +82,7 @@ async def _claim(uow: UnitOfWork, message_id: UUID) -> Claim | None:
     is_answer_lost = message.attempts > 0 and message.error is None
     message.due_at, message.error = uow.now() + LEASE, None
     message.epoch, message.attempts = message.epoch + 1, message.attempts + 1
-    return Claim(message, kind, is_answer_lost)
+    return Claim(message, ChannelKind(kind), is_answer_lost)
 
 
 async def _finish(
