@@ -1,11 +1,15 @@
 import asyncio
+import random
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
 import httpx
 import pytest
 from sqlmodel import col, select
+from starlette.applications import Starlette
 
+from pytake_gql import app
 from pytake_gql.insight.audit.models import AuditEntry
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.ports import Ports
@@ -77,6 +81,20 @@ async def within_a_moment(client: Client, document: str, code: str | None) -> No
             if [error["extensions"]["code"] for error in errors] == ([code] if code else []):
                 return
             await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def application(ports: Ports) -> Starlette:
+    return app.build(ports)
+
+
+@pytest.fixture
+async def http(application: Starlette, ports: Ports) -> AsyncIterator[httpx.AsyncClient]:
+    """Each test calls from a network address of its own: the buckets of one are not those of another."""
+    address = f"10.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+    transport = httpx.ASGITransport(application, client=(address, 4000))
+    async with httpx.AsyncClient(transport=transport, base_url=ports.settings.public_url) as client:
+        yield client
 
 
 @pytest.fixture
