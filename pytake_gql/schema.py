@@ -15,7 +15,6 @@ from pytake_gql.kernel.graphql.node import NodeQuery
 from pytake_gql.kernel.graphql.schema import build
 from pytake_gql.kernel.graphql.types import object_type
 from pytake_gql.tenancy.auth.graphql import AuthMutation, AuthQuery
-from pytake_gql.tenancy.auth.invitations import InvitationAcceptance
 from pytake_gql.tenancy.members.graphql import MemberMutation, MemberQuery
 from pytake_gql.tenancy.organizations.graphql import OrganizationMutation, OrganizationQuery
 
@@ -42,7 +41,6 @@ class Mutation(
     AuthMutation,
     OrganizationMutation,
     MemberMutation,
-    InvitationAcceptance,
     DepartmentMutation,
     QueueMutation,
     ContactMutation,
