@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations.models import Conversation
+from pytake_gql.desk.conversations.models import Conversation, ConversationPriority, ConversationStatus
 from pytake_gql.desk.conversations.order import waiting_rank
 from pytake_gql.desk.departments.models import Department
 from pytake_gql.desk.queues.models import Queue, QueueMember
@@ -164,6 +164,31 @@ class Factory:
         claims = {"org": str(channel.organization_id), "channel": str(channel.id), "sub": external_id}
         token, _ = self.ports.tokens.sign(TokenKind.VISITOR, claims, timedelta(days=30))
         return Visitor(VisitorPrincipal(channel.organization_id, channel.id, external_id), token)
+
+    async def waiting(self, channel: Channel, count: int, *, first_number: int) -> list[Conversation]:
+        """Many at once, a second apart, as rows: faster than as many messages."""
+        now = self.ports.clock.now()
+        rows: list[Conversation] = []
+        async with self.ports.units.of_system(channel.organization_id) as uow:
+            for index in range(count):
+                contact = Contact(name=f"Cliente {index}", created_at=now)
+                since = now + timedelta(seconds=index)
+                row = Conversation(
+                    number=first_number + index,
+                    status=ConversationStatus.QUEUED,
+                    channel_id=channel.id,
+                    contact_id=contact.id,
+                    queue_id=channel.queue_id,
+                    eligible_since=since,
+                    queued_at=since,
+                    waiting_rank=waiting_rank(ConversationPriority.NORMAL, since),
+                    last_activity_at=since,
+                    created_at=now,
+                    updated_at=now,
+                )
+                uow.session.add_all([contact, row])
+                rows.append(row)
+        return rows
 
     async def conversation(self, channel: Channel, *, text: str = "Olá", **values: Any) -> Conversation:
         """Begun by a new visitor's message: it waits in the channel's queue."""

@@ -14,8 +14,9 @@ async def test_d11_fifty_pulls_at_once_over_two_hundred_waiting_twenty_rounds(de
     agents = [(await desk.colleague(capacity=100))[1] for _ in range(10)]
     async with desk.make.ports.units.of_system(desk.organization.id) as uow:
         await uow.session.execute(sa.update(Member).values(capacity=10_000))
-    for _ in range(20 if is_long else 2):
-        waiting = [conversation_id((await desk.make.conversation(desk.channel)).id) for _ in range(200)]
+    for round_ in range(20 if is_long else 1):
+        rows = await desk.make.waiting(desk.channel, 200, first_number=1 + 200 * round_)
+        waiting = [conversation_id(row.id) for row in rows]
         taken: list[str] = []
         for _ in range(4):
             answers = await asyncio.gather(*(agent.ask(pull) for agent in agents for _ in range(5)))
