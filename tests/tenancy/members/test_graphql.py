@@ -1,5 +1,6 @@
 """Members through the door: as each role, and as strangers."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -225,6 +226,22 @@ async def test_the_last_active_admin_stays(house: House, elsewhere: House, admin
     assert (row.role, row.is_active, row.removed_at) == (Role.ORG_ADMIN, True, None)
     await house.person(Role.ORG_ADMIN)
     assert (await root.ask(REMOVE, input={"id": admin.id}))["userErrors"] == []
+
+
+async def test_two_admins_who_demote_each_other_leave_one(house: House) -> None:
+    for _ in range(5):
+        one, two = await house.person(Role.ORG_ADMIN), await house.person(Role.ORG_ADMIN)
+        answers = await asyncio.gather(
+            one.client.post(UPDATE, input={"id": two.id, "role": "AGENT"}),
+            two.client.post(UPDATE, input={"id": one.id, "role": "AGENT"}),
+        )
+        done = [answer for answer in answers if "errors" not in answer and answer["data"]["updateMember"]["member"]]
+        assert len(done) == 1, answers
+        rows = [await house.stored(person.member) for person in (one, two)]
+        assert sorted(row.role for row in rows) == [Role.AGENT, Role.ORG_ADMIN]
+        async with house.ports.units.of_system(house.organization.id) as uow:
+            for row in rows:
+                (await uow.session.get_one(type(row), (row.organization_id, row.id))).role = Role.VIEWER
 
 
 async def test_super_admin_is_given_and_touched_by_super_admins_only(house: House, admin: Person) -> None:
