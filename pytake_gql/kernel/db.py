@@ -17,8 +17,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.orm.session import SessionTransaction
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlmodel import Field, SQLModel
 
+from pytake_gql.kernel import metrics
 from pytake_gql.kernel.ids import uuid7
 
 API_ROLE = "pytake_api"
@@ -140,6 +142,14 @@ def _announce(session: Session, transaction: SessionTransaction, connection: Con
 event.listen(TenantSession, "do_orm_execute", confine)
 
 
+class MeasuredPool(AsyncAdaptedQueuePool):
+    """Tells how long a session waited for its connection."""
+
+    def connect(self) -> PoolProxiedConnection:
+        with metrics.pool_wait_seconds.time():
+            return super().connect()
+
+
 class Database:
     """The pool of one process. Connections take the role that owns nothing as a startup parameter."""
 
@@ -148,6 +158,7 @@ class Database:
     ) -> None:
         self.engine: AsyncEngine = create_async_engine(
             driver_url(url),
+            poolclass=MeasuredPool,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,

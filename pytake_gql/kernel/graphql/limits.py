@@ -23,7 +23,7 @@ from graphql import (
 from pytake_gql.kernel.errors import BadUserInput, CodedError, QueryTooComplex
 
 CHARACTERS = 60_000
-"""Of a document: what a websocket frame holds beside its variables. Values belong in variables, which the body's limit bounds."""
+"""Of a document: what a websocket frame holds beside its variables, where long values belong."""
 TOKENS = 2_000
 COMMENTS = 1_000
 DEPTH = 12

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 import pytest
@@ -63,7 +64,7 @@ class Both:
     web: httpx.AsyncClient
     token: str
 
-    async def errors(self, query: str, **variables: object) -> list[dict[str, object]]:
+    async def errors(self, query: str, **variables: Any) -> list[dict[str, object]]:
         answer = await self.web.post(
             "/graphql",
             json={"query": query, "variables": variables},
@@ -77,7 +78,7 @@ class Both:
         assert [_without_id(error) for error in streamed.get("errors", [])] == found
         return found
 
-    async def codes(self, query: str, **variables: object) -> list[object]:
+    async def codes(self, query: str, **variables: Any) -> list[object]:
         return [error["extensions"]["code"] for error in await self.errors(query, **variables)]  # type: ignore[index]
 
 

@@ -267,9 +267,7 @@ async def test_cors_a_front_end_may_call_and_read(
     assert answer.headers["vary"] == "Origin"
 
 
-async def test_cors_others_may_not(
-    production_web: httpx.AsyncClient, agent: SignedIn, frontend: str, make: Factory
-) -> None:
+async def test_cors_others_may_not(production_web: httpx.AsyncClient, frontend: str, make: Factory) -> None:
     for origin in ("https://evil.example.com", "null", production_web.base_url.netloc.decode()):
         preflight = await production_web.options(
             "/graphql", headers={"origin": str(origin), "access-control-request-method": "POST"}

@@ -3,6 +3,7 @@
 import pytest
 from graphql import get_introspection_query, parse
 
+from pytake_gql.kernel.errors import QueryTooComplex
 from pytake_gql.kernel.graphql import costs, limits
 from pytake_gql.kernel.graphql.schema import Schema
 from pytake_gql.kernel.principal import Role
@@ -135,7 +136,7 @@ def _visited(text: str) -> int:
             if attribute == "visited":
                 seen.append(self.visited)
 
-    with pytest.raises(limits.QueryTooComplex):
+    with pytest.raises(QueryTooComplex):
         Counting(parse(text))
     return max(seen, default=0)
 

@@ -385,18 +385,22 @@ async def test_g24_at_a_stop_sockets_are_told_to_come_back(
     ports: Ports, schema: Schema, agent: SignedIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "DRAIN_SECONDS", 0.5)
-    async with serving(app.build(ports, schema)) as served, httpx.AsyncClient(base_url=served.url) as web:
-        async with served.socket() as first, served.socket() as second:
-            await first.start(agent.token)
-            await second.start(agent.token)
-            assert (await web.get("/readyz")).status_code == 200
-            served.server.should_exit = True
-            await until(lambda: served.app.state.doorway.sockets.is_draining)
-            ready = await web.get("/readyz")
-            assert (ready.status_code, ready.json()["parts"]["process"]) == (503, "stopping")
-            with pytest.raises(InvalidStatus) as refused:
-                async with served.socket():
-                    pass
-            assert refused.value.response.status_code == 503
-            codes = [(await socket.closed())[0] for socket in (first, second)]
-            assert codes == [1012, 1012]
+    async with (
+        serving(app.build(ports, schema)) as served,
+        httpx.AsyncClient(base_url=served.url) as web,
+        served.socket() as first,
+        served.socket() as second,
+    ):
+        await first.start(agent.token)
+        await second.start(agent.token)
+        assert (await web.get("/readyz")).status_code == 200
+        served.server.should_exit = True
+        await until(lambda: served.app.state.doorway.sockets.is_draining)
+        ready = await web.get("/readyz")
+        assert (ready.status_code, ready.json()["parts"]["process"]) == (503, "stopping")
+        with pytest.raises(InvalidStatus) as refused:
+            async with served.socket():
+                pass
+        assert refused.value.response.status_code == 503
+        codes = [(await socket.closed())[0] for socket in (first, second)]
+        assert codes == [1012, 1012]
