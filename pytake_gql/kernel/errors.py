@@ -15,6 +15,8 @@ from pytake_gql.kernel.translation import translate
 
 
 class UserErrorCode(StrEnum):
+    """What kind of mistake it is; it may gain values."""
+
     REQUIRED = "REQUIRED"
     INVALID = "INVALID"
     TOO_LONG = "TOO_LONG"

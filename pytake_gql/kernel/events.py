@@ -31,13 +31,22 @@ class Event:
 
     @classmethod
     def action(cls) -> str:
-        """The event's name for the audit log: QueueUpdated is `queue.updated`."""
-        words = _WORD_START.sub(" ", cls.__name__).split()
-        return f"{'_'.join(words[:-1])}.{words[-1]}".lower()
+        """The event's name for the audit log: what, and what became of it, such as `member.signed_in`.
+
+        What is the entity where the class's name begins with it, else the name's first word.
+        """
+        first = _WORD_START.split(cls.__name__)[0]
+        subject = cls.entity if cls.__name__.startswith(cls.entity) else first
+        happened = cls.__name__.removeprefix(subject)
+        return f"{_snake(subject)}.{_snake(happened)}"
 
 
 Changes: TypeAlias = dict[str, Any]
 """The fields that an update names, and no others; a value may be None where the contract says null."""
+
+def _snake(name: str) -> str:
+    return _WORD_START.sub("_", name).lower()
+
 
 E = TypeVar("E", bound=Event)
 Listener: TypeAlias = Callable[["UnitOfWork", Any], Awaitable[None]]

@@ -7,6 +7,8 @@ from uuid import UUID
 
 
 class Role(StrEnum):
+    """What a member may do, from most to least. SUPER_ADMIN runs the platform, and is given by super admins only."""
+
     SUPER_ADMIN = "SUPER_ADMIN"
     ORG_ADMIN = "ORG_ADMIN"
     AGENT = "AGENT"

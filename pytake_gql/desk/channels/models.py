@@ -11,12 +11,16 @@ from pytake_gql.kernel.db import Instant, TenantModel, text_enum, within_organiz
 
 
 class ChannelKind(StrEnum):
+    """Where contacts write."""
+
     WEB_CHAT = "WEB_CHAT"
     WHATSAPP = "WHATSAPP"
     INSTAGRAM = "INSTAGRAM"
 
 
 class ChannelStatus(StrEnum):
+    """Whether the channel works."""
+
     CONNECTED = "CONNECTED"
     DISCONNECTED = "DISCONNECTED"
     ERROR = "ERROR"

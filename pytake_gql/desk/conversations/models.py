@@ -11,6 +11,12 @@ from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, text_enum, wi
 
 
 class ConversationStatus(StrEnum):
+    """Where a conversation stands.
+
+    BOT: a flow speaks. QUEUED: waits for an agent. ACTIVE: an agent has it. SNOOZED: put aside until snoozedUntil or
+    the contact's next message.
+    """
+
     BOT = "BOT"
     QUEUED = "QUEUED"
     ACTIVE = "ACTIVE"
@@ -19,6 +25,8 @@ class ConversationStatus(StrEnum):
 
 
 class ConversationPriority(StrEnum):
+    """How urgent a conversation is among those that wait. URGENT stays first; the others gain by waiting."""
+
     LOW = "LOW"
     NORMAL = "NORMAL"
     HIGH = "HIGH"
@@ -112,6 +120,8 @@ class Conversation(TenantModel, table=True):
 
 
 class MessageDirection(StrEnum):
+    """INBOUND: from the contact. OUTBOUND: to the contact."""
+
     INBOUND = "INBOUND"
     OUTBOUND = "OUTBOUND"
 
@@ -129,6 +139,8 @@ class MessageStatus(StrEnum):
 
 
 class AuthorKind(StrEnum):
+    """Who wrote a message."""
+
     CONTACT = "CONTACT"
     MEMBER = "MEMBER"
     BOT = "BOT"

@@ -11,6 +11,8 @@ from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, text_enum, wi
 
 
 class RoutingStrategy(StrEnum):
+    """How a queue chooses the agent; MANUAL leaves it to pulls and assignments."""
+
     ROUND_ROBIN = "ROUND_ROBIN"
     LOAD_BALANCE = "LOAD_BALANCE"
     SKILLS_BASED = "SKILLS_BASED"

@@ -11,6 +11,8 @@ from pytake_gql.kernel.db import Instant, TenantModel, text_enum, within_organiz
 
 
 class ActorKind(StrEnum):
+    """Who acted. SUPER_ADMIN: of the platform, inside this organization. SYSTEM: PyTake itself, or a contact."""
+
     MEMBER = "MEMBER"
     SUPER_ADMIN = "SUPER_ADMIN"
     API_KEY = "API_KEY"

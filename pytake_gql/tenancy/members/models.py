@@ -24,6 +24,8 @@ class Account(SQLModel, table=True):
 
 
 class Availability(StrEnum):
+    """What a member chose: only ONLINE ones are given conversations."""
+
     ONLINE = "ONLINE"
     BUSY = "BUSY"
     AWAY = "AWAY"

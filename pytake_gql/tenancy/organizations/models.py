@@ -30,6 +30,8 @@ class Organization(SQLModel, table=True):
 
 
 class FrontendEnvironment(StrEnum):
+    """What a front end is for."""
+
     PRODUCTION = "PRODUCTION"
     STAGING = "STAGING"
     DEVELOPMENT = "DEVELOPMENT"

@@ -14,6 +14,8 @@ _WEEK_SECONDS = 7 * _DAY_SECONDS
 
 
 class Weekday(StrEnum):
+    """A day of the week, Monday first (ISO 8601)."""
+
     MONDAY = "MONDAY"
     TUESDAY = "TUESDAY"
     WEDNESDAY = "WEDNESDAY"
