@@ -1,15 +1,12 @@
 """The open websockets of this process: how many, whether their holders still may, and their end (G11, G17, G24)."""
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from pytake_gql.kernel import metrics
 from pytake_gql.kernel.bus import Subscription, Wake
@@ -48,6 +45,7 @@ class Sockets:
         self._addresses: Counter[str | None] = Counter()
         self._holders: Counter[object] = Counter()
         self._watcher: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self.is_draining = False
 
     def __len__(self) -> int:
@@ -78,7 +76,11 @@ class Sockets:
         if socket.principal is not None:
             _less(self._holders, _holder(socket.principal))
         if not self._open and self._watcher is not None:
+            # It takes a moment to end; a socket that opens meanwhile gets a watcher of its own.
+            self._ending.add(self._watcher)
+            self._watcher.add_done_callback(self._ending.discard)
             self._watcher.cancel()
+            self._watcher = None
 
     async def drain(self, seconds: float) -> None:
         """Takes no new sockets, and closes the open ones one after the other, so that not all come back at once."""
@@ -130,15 +132,10 @@ class Sockets:
     async def _check_one(socket: Open) -> None:
         try:
             await socket.check()
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            # Without the database nothing is pushed either; it is asked again in two seconds.
-            log.warning("a socket's rights were not renewed: %s", type(error).__name__)
-
-    async def close(self) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+        except Exception:
+            # The outermost edge: one socket's failure must not end the watch over the others. Without the database
+            # nothing is pushed either, and it is asked again in two seconds.
+            log.exception("a socket's rights were not renewed")
 
 
 def _holder(principal: Principal) -> object:

@@ -211,6 +211,15 @@ async def test_g16_rate_buckets_count_root_fields(
     assert code(await post(web, b'{"query":"{tree{id}}"}', **headers)) == "RATE_LIMITED"
 
 
+async def test_g16_an_anonymous_callers_budget_is_small(web: httpx.AsyncClient) -> None:
+    """500: two fields, and a hundred times four or five."""
+    within = b'{"query":"{tree{trees(first:100){nodes{id child{id}}}}}"}'
+    assert (await post(web, within)).json()["data"]["tree"]["trees"]["nodes"] == [{"id": 1, "child": {"id": 1}}]
+    before = ran.copy()
+    assert code(await post(web, within.replace(b"child{id}", b"child{id __typename}"))) == "QUERY_TOO_COMPLEX"
+    assert ran == before
+
+
 async def test_g27_an_organizations_bucket_is_its_members_together(
     web: httpx.AsyncClient, make: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -294,6 +294,21 @@ async def test_g11_an_ended_session_closes_its_sockets_at_once(doors: Served, ag
     await until(lambda: ran["forever ended"] == ended + 1)
 
 
+async def test_g11_sockets_are_watched_however_they_come_and_go(ports: Ports, schema: Schema, make: Factory) -> None:
+    """The watcher ends with the last socket, and begins with the next, which may come at once."""
+    member = await make.member(await make.organization())
+    async with serving(app.build(ports, schema)) as served:
+        for _ in range(3):
+            caller = await make.signed_in(member)
+            async with served.socket() as socket:
+                await socket.start(caller.token)
+        async with served.socket() as last:
+            caller = await make.signed_in(member)
+            await last.start(caller.token)
+            await end_session(ports, caller, told=True)
+            assert (await last.closed())[0] == 4401
+
+
 async def test_g11_it_closes_them_without_redis_too(ports: Ports, schema: Schema, agent: SignedIn) -> None:
     """Nothing is told, and nobody could hear it: the poll finds the row."""
     nowhere = Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.1)
