@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 
 import uvicorn
@@ -98,5 +99,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
                 with contextlib.suppress(asyncio.CancelledError):
                     await lag
 
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again once it has ended: then the ports are still to be closed.
+        signal.signal(number, lambda *_: None)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())

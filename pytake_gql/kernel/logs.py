@@ -52,4 +52,6 @@ def configure(*, is_production: bool) -> None:
     for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(noisy).handlers.clear()
         logging.getLogger(noisy).propagate = True
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # Each says at INFO what our own lines say, or what nobody asks at each look at /readyz.
+    for chatty in ("uvicorn.error", "alembic.runtime.migration"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
