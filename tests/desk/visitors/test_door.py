@@ -32,13 +32,14 @@ OWN = {"VisitorChat", "VisitorMessage"}
 def root(kind: str) -> dict[str, graphql.GraphQLField]:
     type_ = {"query": SDL.query_type, "mutation": SDL.mutation_type, "subscription": SDL.subscription_type}[kind]
     assert type_ is not None
-    return type_.fields
+    fields: dict[str, graphql.GraphQLField] = type_.fields
+    return fields
 
 
 def is_public(field: graphql.GraphQLField) -> bool:
     assert field.ast_node is not None
-    (rule,) = (directive for directive in field.ast_node.directives if directive.name.value == "auth")
-    return any(argument.name.value == "public" for argument in rule.arguments)
+    (rule,) = (directive for directive in field.ast_node.directives or () if directive.name.value == "auth")
+    return any(argument.name.value == "public" for argument in rule.arguments or ())
 
 
 def closed(kind: str) -> Iterator[str]:
@@ -47,11 +48,12 @@ def closed(kind: str) -> Iterator[str]:
 
 def literal(type_: graphql.GraphQLInputType) -> str:
     """Any value that the type takes."""
-    type_ = graphql.get_nullable_type(type_)
+    if isinstance(type_, graphql.GraphQLNonNull):
+        return literal(type_.of_type)
     if isinstance(type_, graphql.GraphQLList):
         return f"[{literal(type_.of_type)}]"
     if isinstance(type_, graphql.GraphQLEnumType):
-        return next(iter(type_.values))
+        return str(next(iter(type_.values)))
     if isinstance(type_, graphql.GraphQLInputObjectType):
         needed = (
             f"{name}: {literal(f.type)}" for name, f in type_.fields.items() if graphql.is_required_input_field(f)

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlmodel import select
+import sqlalchemy as sa
+from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
@@ -27,6 +28,7 @@ WRITE = """mutation ($input: SendVisitorMessageInput!) { sendVisitorMessage(inpu
 CHAT = "{ visitorChat { id } }"
 CREATE = """mutation ($input: CreateChannelInput!) { createChannel(input: $input) {
     channel { id } userErrors { code field } } }"""
+DETAILS: tuple[Any, ...] = (Contact.name, Contact.phone, Contact.email, Contact.attributes)
 SECRET = "a-secret-of-the-site"
 
 
@@ -46,15 +48,15 @@ async def start(client: Client, channel: str, **input_: Any) -> Any:
     return answer["visit"] or [(error["code"], error["field"]) for error in answer["userErrors"]]
 
 
-async def known(ports: Ports, organization_id: UUID) -> list[tuple[str, str | None, str | None, str | None, Any]]:
+async def known(ports: Ports, organization_id: UUID) -> list[tuple[Any, ...]]:
     """Who the organization knows, as (external id, name, phone, e-mail, attributes)."""
     statement = (
-        select(ContactIdentity.external_id, Contact.name, Contact.phone, Contact.email, Contact.attributes)
-        .join(Contact, Contact.id == ContactIdentity.contact_id)  # type: ignore[arg-type]
-        .order_by(ContactIdentity.id)  # type: ignore[arg-type]
+        sa.select(col(ContactIdentity.external_id), *(col(column) for column in DETAILS))
+        .join(Contact, col(Contact.id) == ContactIdentity.contact_id)
+        .order_by(col(ContactIdentity.id))
     )
     async with ports.database.session(organization_id) as session:
-        return [tuple(row) for row in await session.execute(statement)]  # type: ignore[misc]
+        return [row.tuple() for row in await session.execute(statement)]
 
 
 async def contacts(ports: Ports, organization_id: UUID) -> int:
