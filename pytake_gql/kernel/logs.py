@@ -53,5 +53,5 @@ def configure(*, is_production: bool) -> None:
         logging.getLogger(noisy).handlers.clear()
         logging.getLogger(noisy).propagate = True
     # Each says at INFO what our own lines say, or what nobody asks at each look at /readyz.
-    for chatty in ("uvicorn.error", "alembic.runtime.migration"):
+    for chatty in ("uvicorn.error", "alembic.runtime.migration", "pytake_gql.kernel.db.MeasuredPool"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
