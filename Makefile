@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help dev test check bench lock clean
+.PHONY: help dev test check chaos bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -31,6 +31,9 @@ check: $(STAMP)  ## Lint, types, layers, the schema's freshness and the tests of
 	$(BIN)/lint-imports
 	$(BIN)/pytake schema --check
 	$(BIN)/pytest -q tests/test_house.py tests/test_ship.py
+
+chaos: $(STAMP)  ## Kill API and worker and empty Redis while people write, again and again
+	for round in 1 2 3 4 5; do $(BIN)/pytest -q tests/chaos || exit 1; done
 
 bench: $(STAMP)  ## Measure against the floors; prints ratios
 	$(BIN)/python -m benchmarks

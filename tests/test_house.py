@@ -51,8 +51,8 @@ def test_g2_every_root_field_names_who_may_call_it() -> None:
         f"{root.name.value}.{item.name.value}"
         for root in roots
         if isinstance(root, graphql.ObjectTypeDefinitionNode)
-        for item in root.fields
-        if not any(directive.name.value == "auth" and directive.arguments for directive in item.directives)
+        for item in root.fields or ()
+        if not any(directive.name.value == "auth" and directive.arguments for directive in item.directives or ())
     ]
     assert without == []
 
@@ -120,6 +120,7 @@ async def test_g1_row_level_security_is_enabled_forced_and_says_the_organization
     flags = await owner.fetchrow(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass", name
     )
+    assert flags is not None
     assert tuple(flags) == (True, True)
     policies = {
         row["policyname"]: row
@@ -141,6 +142,7 @@ async def test_g1_the_roles_own_no_table_and_pass_no_lock(owner: asyncpg.Connect
     powers = await owner.fetchrow(
         "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = $1", role
     )
+    assert powers is not None
     assert tuple(powers) == (False, False, False, False)
     assert await owner.fetch("SELECT relname FROM pg_class WHERE relowner = $1::text::regrole", role) == []
     assert await owner.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", role) is False

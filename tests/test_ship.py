@@ -107,3 +107,8 @@ def test_the_locks_hold_every_dependency_and_agree() -> None:
     section = text[text.index("dependencies = [") : text.index("[project.scripts]")]
     named = {re.split(r"[\[>=<]", name)[0] for name in re.findall(r'^    "([^"]+)"', section, re.MULTILINE)}
     assert named - set(development) == set()
+
+
+def test_the_readme_names_every_setting() -> None:
+    text = (PROJECT / "README.md").read_text()
+    assert [name for name in ENVIRONMENT_NAMES if f"`{name}`" not in text] == []
