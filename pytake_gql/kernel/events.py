@@ -44,6 +44,7 @@ class Event:
 Changes: TypeAlias = dict[str, Any]
 """The fields that an update names, and no others; a value may be None where the contract says null."""
 
+
 def _snake(name: str) -> str:
     return _WORD_START.sub("_", name).lower()
 

@@ -1,4 +1,6 @@
+from dataclasses import dataclass
 from typing import ClassVar
+from uuid import UUID
 
 from pytake_gql.kernel.events import Event
 
@@ -21,6 +23,22 @@ class ConversationSnoozed(ConversationEvent):
 
 class ConversationClosed(ConversationEvent):
     """Done, until somebody reopens it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MessageReceived(ConversationEvent):
+    """The contact wrote; the conversation's row has it already."""
+
+    is_audited: ClassVar[bool] = False
+    message_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MessageSent(ConversationEvent):
+    """A member said something to the contact: notes are no messages to them."""
+
+    is_audited: ClassVar[bool] = False
+    message_id: UUID
 
 
 class ConversationChanged(ConversationEvent):

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations import service
+from pytake_gql.desk.conversations import events, service
 from pytake_gql.desk.conversations.models import (
     AuthorKind,
     Conversation,
@@ -93,6 +93,7 @@ async def receive(
     )
     conversation.unread_count += 1
     conversation.contact_read_seq = message.seq
+    uow.emit(events.MessageReceived(entity_id=conversation.id, message_id=message.id))
     if conversation.status is ConversationStatus.SNOOZED:
         await service.hand_back(uow, conversation, reason=MoveReason.WOKEN)
     return conversation, message
@@ -136,6 +137,7 @@ def _say(uow: UnitOfWork, conversation: Conversation, draft: Draft, *, idempoten
     )
     if not draft.is_note:
         uow.enqueue(Job("deliver_message", (str(uow.organization_id), str(message.id))))
+        uow.emit(events.MessageSent(entity_id=conversation.id, message_id=message.id))
     return message
 
 
