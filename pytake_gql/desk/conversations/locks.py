@@ -1,4 +1,8 @@
-"""Locks in the one order that cannot deadlock: agents by id, then the conversation (D11)."""
+"""Locks in the one order that cannot deadlock: agents by id, then the conversation (D11).
+
+Agents are locked FOR NO KEY UPDATE. Whoever has the conversation may write a message that names an agent, and its
+foreign key is checked under a lock that a plain FOR UPDATE would hold up: against the order.
+"""
 
 from uuid import UUID
 
@@ -21,7 +25,10 @@ async def lock(uow: UnitOfWork, conversation_id: UUID, *path: str, besides: UUID
             agents = await _agents(uow, conversation_id)
             wanted = {agent for agent in (*agents, besides) if agent is not None}
             await uow.session.execute(
-                select(Member.id).where(col(Member.id).in_(wanted)).order_by(col(Member.id)).with_for_update()
+                select(Member.id)
+                .where(col(Member.id).in_(wanted))
+                .order_by(col(Member.id))
+                .with_for_update(key_share=True)
             )
             statement = (
                 select(Conversation)

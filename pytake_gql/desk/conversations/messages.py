@@ -193,8 +193,9 @@ async def mark_read_by_contact(uow: UnitOfWork, conversation: Conversation, seq:
         )
         .order_by(col(Message.seq))
     )
+    unread = (await uow.session.execute(statement)).scalars().all()
     conversation.contact_read_seq = max(conversation.contact_read_seq, seq)
-    for message in (await uow.session.execute(statement)).scalars():
+    for message in unread:
         message.status, message.due_at = MessageStatus.READ, None
         _record_status(uow, conversation, message)
 

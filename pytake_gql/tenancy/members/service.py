@@ -117,9 +117,14 @@ async def set_availability(uow: UnitOfWork, by: MemberPrincipal, availability: A
 
 
 async def get(uow: UnitOfWork, member_id: UUID, *path: str) -> Member:
-    """The row, locked; or the refusal NOT_FOUND under that path (`id` by default), for removed ones, too."""
-    statement = select(Member).where(Member.id == member_id, col(Member.removed_at).is_(None)).with_for_update()
-    found = await uow.session.execute(statement, execution_options={"populate_existing": True})
+    """The row, locked; or the refusal NOT_FOUND under that path (`id` by default), for removed ones, too.
+
+    FOR NO KEY UPDATE: rows that name the member may be written meanwhile.
+    """
+    statement = select(Member).where(Member.id == member_id, col(Member.removed_at).is_(None))
+    found = await uow.session.execute(
+        statement.with_for_update(key_share=True), execution_options={"populate_existing": True}
+    )
     member = found.scalar_one_or_none()
     if member is None:
         raise not_found(*(path or ("id",)))
