@@ -4,6 +4,19 @@ import ipaddress
 from collections.abc import Mapping
 
 
+def network(ip_address: str | None) -> str:
+    """What one caller has, for buckets: an IPv4 address, or a /64 of IPv6."""
+    try:
+        address = ipaddress.ip_address(ip_address or "")
+    except ValueError:
+        return ip_address or "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((address, 64), strict=False))
+    return str(address)
+
+
 def client_address(peer: str | None, headers: Mapping[str, str], trusted_proxies: int) -> str | None:
     """The peer's own address, or what the outermost trusted proxy saw.
 

@@ -12,12 +12,12 @@ from pytake_gql.desk.conversations.nodes import MessageOption, listed
 from pytake_gql.desk.conversations.timeline import typing_topic
 from pytake_gql.desk.routing import queries as routing
 from pytake_gql.desk.visitors import service
+from pytake_gql.kernel.addresses import network
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.connections import Connection
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, user_errors
 from pytake_gql.kernel.graphql.node import Node, finds
-from pytake_gql.kernel.graphql.rates import network
 from pytake_gql.kernel.graphql.types import field, input_type, object_type
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.limiter import Rate

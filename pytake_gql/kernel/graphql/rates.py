@@ -3,9 +3,9 @@
 They are far above what a front end does, and there to keep one caller from taking the place of all.
 """
 
-import ipaddress
 from collections.abc import Iterator
 
+from pytake_gql.kernel import addresses
 from pytake_gql.kernel.limiter import Limiter, Rate
 from pytake_gql.kernel.principal import MemberPrincipal, Principal, VisitorPrincipal
 
@@ -31,17 +31,6 @@ def _buckets(principal: Principal, address: str | None) -> Iterator[tuple[str, R
     elif isinstance(principal, VisitorPrincipal):
         yield f"visitor:{principal.channel_id.hex}:{principal.external_id}", VISITOR
     else:
-        yield f"address:{network(address)}", ADDRESS
+        yield f"address:{addresses.network(address)}", ADDRESS
     if principal.organization_id is not None:
         yield f"organization:{principal.organization_id.hex}", ORGANIZATION
-
-
-def network(address: str | None) -> str:
-    """One bucket for an IPv6 subscriber's whole /64."""
-    try:
-        parsed = ipaddress.ip_address(address or "")
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, 64), strict=False).network_address)
-    return str(parsed)

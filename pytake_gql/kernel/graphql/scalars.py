@@ -1,11 +1,13 @@
 """The scalars of the contract."""
 
 import datetime as dt
+import math
 import zoneinfo
 from functools import cache
 from typing import Any, NewType
 
 import strawberry
+from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 TimeZone = NewType("TimeZone", str)
@@ -69,6 +71,19 @@ def _read_zone(value: Any) -> str:
     return value
 
 
+def _read_json(value: Any) -> Any:
+    """JSON as PostgreSQL and every client can hold it: whole numbers of 64 bits at most, no NaN or infinity."""
+    if isinstance(value, dict):
+        return {key: _read_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_read_json(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number in JSON has at most 64 bits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number in JSON is finite")
+    return value
+
+
 def _scalar(name: str, description: str, serialize: Any, parse: Any) -> ScalarDefinition:
     return strawberry.scalar(name=name, description=description, serialize=serialize, parse_value=parse)
 
@@ -78,5 +93,6 @@ SCALARS: dict[Any, ScalarDefinition] = {
     dt.date: _scalar("Date", "A civil date, such as 2026-03-08.", dt.date.isoformat, _read_date),
     dt.time: _scalar("Time", "A wall-clock time of day, such as 09:30.", print_time, _read_time),
     LocalDateTime: _scalar("LocalDateTime", "A civil date and time without an offset.", _print_local, _read_local),
+    JSON: _scalar("JSON", "Any JSON value; numbers have at most 64 bits.", lambda value: value, _read_json),
     TimeZone: _scalar("TimeZone", "A time zone by its IANA name.", str, _read_zone),
 }

@@ -1,8 +1,8 @@
 """How often a caller may try to sign in, and the like: each attempt counts, also several in one document (G15)."""
 
-import ipaddress
 from uuid import UUID
 
+from pytake_gql.kernel import addresses
 from pytake_gql.kernel.limiter import Limiter, Rate
 
 # Of one e-mail address, whether an account has it or not.
@@ -17,7 +17,7 @@ _RESETS = Rate(capacity=20, per_second=1 / 10)
 
 
 async def sign_in(limiter: Limiter, ip_address: str | None, email: str) -> None:
-    await limiter.take(f"login:ip:{network(ip_address)}", _SIGN_INS)
+    await limiter.take(f"login:ip:{addresses.network(ip_address)}", _SIGN_INS)
     await limiter.take(f"login:email:{email}", _GUESSES)
 
 
@@ -27,15 +27,15 @@ async def signed_in(limiter: Limiter, email: str) -> None:
 
 
 async def sign_up(limiter: Limiter, ip_address: str | None) -> None:
-    await limiter.take(f"sign_up:ip:{network(ip_address)}", _SIGN_UPS)
+    await limiter.take(f"sign_up:ip:{addresses.network(ip_address)}", _SIGN_UPS)
 
 
 async def invitation(limiter: Limiter, ip_address: str | None) -> None:
-    await limiter.take(f"invitation:ip:{network(ip_address)}", _INVITATIONS)
+    await limiter.take(f"invitation:ip:{addresses.network(ip_address)}", _INVITATIONS)
 
 
 async def refresh(limiter: Limiter, ip_address: str | None) -> None:
-    await limiter.take(f"refresh:ip:{network(ip_address)}", _REFRESHES)
+    await limiter.take(f"refresh:ip:{addresses.network(ip_address)}", _REFRESHES)
 
 
 async def current_password(limiter: Limiter, account_id: UUID) -> None:
@@ -43,22 +43,9 @@ async def current_password(limiter: Limiter, account_id: UUID) -> None:
 
 
 async def request_reset(limiter: Limiter, ip_address: str | None, email: str) -> None:
-    await limiter.take(f"reset:ip:{network(ip_address)}", _RESETS)
+    await limiter.take(f"reset:ip:{addresses.network(ip_address)}", _RESETS)
     await limiter.take(f"reset:email:{email}", _RESET_MAILS)
 
 
 async def reset(limiter: Limiter, ip_address: str | None) -> None:
-    await limiter.take(f"reset:ip:{network(ip_address)}", _RESETS)
-
-
-def network(ip_address: str | None) -> str:
-    """What one caller has: an IPv4 address, or a /64 of IPv6."""
-    try:
-        address = ipaddress.ip_address(ip_address or "")
-    except ValueError:
-        return ip_address or "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.IPv6Network((address, 64), strict=False))
-    return str(address)
+    await limiter.take(f"reset:ip:{addresses.network(ip_address)}", _RESETS)

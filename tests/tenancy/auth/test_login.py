@@ -10,6 +10,7 @@ from argon2.exceptions import InvalidHashError
 from sqlmodel import col, func, select, update
 
 from pytake_gql.insight.audit.models import AuditEntry
+from pytake_gql.kernel import addresses
 from pytake_gql.kernel.errors import RateLimited
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.ports import Ports
@@ -159,7 +160,7 @@ async def test_whoever_knows_the_password_is_not_limited_by_the_address(anonymou
     ],
 )
 def test_a_caller_of_ipv6_has_a_whole_network(address: str | None, expected: str) -> None:
-    assert limits.network(address) == expected
+    assert addresses.network(address) == expected
 
 
 @pytest.mark.parametrize("what", ["member", "removed", "organization"])
