@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -31,7 +30,8 @@ from tests.conftest import Servers, TravellingClock, _clone, _drop, database_nam
 from tests.embedded.conftest import reachable_directory
 from tests.factories import Factory
 
-HURRY = 10.0
+HURRY = 30.0  # far more than anything takes, on a machine that is busy
+STOPPED_WITHIN = 10.0
 
 
 @dataclass
@@ -225,7 +225,7 @@ async def test_g24_the_process_ends_well_on_sigterm(office: Ports) -> None:
     try:
         await settled(office, await write_mail(office))
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, timedelta(seconds=HURRY).total_seconds()) == 0
+        assert await asyncio.to_thread(process.wait, STOPPED_WITHIN) == 0
     finally:
         process.kill()
         process.wait()
