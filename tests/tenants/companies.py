@@ -1,0 +1,249 @@
+"""Whole organizations: a row in every tenant table, an id of every type, and a mark in every text of the other one."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+from sqlmodel.sql.sqltypes import AutoString
+
+from pytake_gql.desk.channels.models import Channel
+from pytake_gql.desk.queues.models import Queue
+from pytake_gql.kernel.ids import global_id
+from pytake_gql.kernel.principal import Role
+from pytake_gql.tenancy.auth import passwords
+from pytake_gql.tenancy.members.models import Account, Availability
+from pytake_gql.tenancy.organizations.models import Frontend, FrontendEnvironment, Organization
+from tests.client import Client
+from tests.factories import Factory, SignedIn, Visitor
+
+PASSWORD = "uma senha bem longa"
+GLOBAL_TABLES = {"accounts", "mails", "organizations", "password_resets", "refresh_tokens", "sessions"}
+TENANT_TABLES = sorted(set(SQLModel.metadata.tables) - GLOBAL_TABLES)
+
+_PEOPLE = "(SELECT account_id FROM members WHERE organization_id = $1)"
+# What belongs to the company $1, and to its people, by table.
+_SCOPES = dict.fromkeys(TENANT_TABLES, "organization_id = $1") | {
+    "organizations": "id = $1",
+    "accounts": f"id IN {_PEOPLE}",
+    "sessions": f"account_id IN {_PEOPLE}",
+}
+
+# Texts with a grammar of their own, which a mark would break; most are too short to tell anything.
+_UNMARKED = {"timezone", "locale", "holiday_region", "color", "entity_type", "external_id", "opening_hours", "data"}
+_DISTINCT = 12
+"""Characters from which on a text is nobody else's by chance."""
+
+_CHANNEL = """mutation ($input: CreateChannelInput!) {
+    createChannel(input: $input) { channel { id } userErrors { code field message } } }"""
+_INVITE = """mutation ($input: InviteMemberInput!) {
+    inviteMember(input: $input) { invitation { id } userErrors { code field message } } }"""
+_PULL = "mutation { pullNextConversation(input: {}) { conversation { id } emptyReason } }"
+_SEND = """mutation ($input: SendMessageInput!) {
+    sendMessage(input: $input) { message { id } userErrors { code field message } } }"""
+_CLOSE = "mutation ($id: ID!) { closeConversation(input: {id: $id}) { userErrors { code field message } } }"
+_RATE = 'mutation { rateVisit(input: {rating: 5, comment: "Muito bom"}) { userErrors { code field message } } }'
+_LOG = '{ auditLog(entityType: "Channel", first: 1) { nodes { id } } }'
+
+_hashes: list[str] = []
+
+
+@dataclass(frozen=True)
+class Company:
+    organization: Organization
+    admin: SignedIn
+    agent: SignedIn
+    super_admin: SignedIn
+    visitor: Visitor
+    queue: Queue
+    channel_id: UUID
+    ids: dict[str, str]
+    """One of each type that `node` may answer: its global id."""
+    conversation_ids: Sequence[str]
+    email: str
+
+    @property
+    def id(self) -> UUID:
+        return self.organization.id
+
+
+async def found(make: Factory, http: httpx.AsyncClient) -> Company:
+    """A company at work: somebody waits, somebody is answered, somebody was; set up through the public doors."""
+    organization = await make.organization()
+    frontend = Frontend(environment=FrontendEnvironment.PRODUCTION, origin=f"https://{uuid4().hex}.example.com")
+    await make.save(organization.id, frontend)
+    account = await _account(make)
+    admin = await make.signed_in(await make.member(organization, Role.ORG_ADMIN, account=account))
+    agent = await make.signed_in(await make.member(organization, Role.AGENT, availability=Availability.ONLINE))
+    super_admin = await make.signed_in(await make.member(organization, Role.SUPER_ADMIN))
+    overflow = await make.queue(organization, agent.member)
+    queue = await make.queue(organization, agent.member, admin.member, overflow_queue_id=overflow.id)
+    boss = Client(http, admin.token)
+    channel_id = await _made(boss, _CHANNEL, "channel", kind="WEB_CHAT", name=f"Site {uuid4().hex[:8]}",
+                             queueId=global_id("Queue", queue.id), secrets={"identitySecret": "s" * 40})  # fmt: skip
+    invitation = await _made(boss, _INVITE, "invitation", email=f"{uuid4().hex}@example.com", role="AGENT",
+                             queueIds=[global_id("Queue", queue.id)])  # fmt: skip
+    channel = await _channel(make, organization, channel_id)
+    active, closed, waiting, message, visitor = await _talk(make, http, channel, agent)
+    entry = (await boss.ask(_LOG))["nodes"][0]["id"]
+    conversation = UUID(active.rpartition("_")[2])
+    return Company(
+        organization=organization,
+        admin=admin,
+        agent=agent,
+        super_admin=super_admin,
+        visitor=visitor,
+        queue=queue,
+        channel_id=channel.id,
+        ids={
+            "Organization": global_id("Organization", organization.id),
+            "Member": global_id("Member", agent.member.id),
+            "Invitation": invitation,
+            "Department": global_id("Department", queue.department_id),
+            "Queue": global_id("Queue", queue.id),
+            "Channel": channel_id,
+            "Contact": await _contact(boss, active),
+            "Conversation": active,
+            "Message": message,
+            "ActiveSession": global_id("ActiveSession", admin.session.id),
+            "AuditEntry": entry,
+            "VisitorChat": global_id("VisitorChat", conversation),
+            "VisitorMessage": message.replace("Message_", "VisitorMessage_"),
+        },
+        conversation_ids=(active, closed, waiting),
+        email=account.email,
+    )
+
+
+async def _account(make: Factory) -> Account:
+    """Hashed once: it takes its time."""
+    if not _hashes:
+        _hashes.append(await passwords.make_hash(PASSWORD))
+    email = f"ana-{uuid4().hex[:12]}@example.com"
+    return Account(email=email, password_hash=_hashes[0], created_at=make.ports.clock.now())
+
+
+async def _made(client: Client, document: str, what: str, **given: Any) -> str:
+    payload = await client.ask(document, input=given)
+    assert payload["userErrors"] == []
+    id_: str = payload[what]["id"]
+    return id_
+
+
+async def _channel(make: Factory, organization: Organization, id_: str) -> Channel:
+    async with make.ports.database.session(organization.id) as session:
+        row = await session.get(Channel, (organization.id, UUID(id_.rpartition("_")[2])))
+    assert row is not None
+    return row
+
+
+async def _talk(
+    make: Factory, http: httpx.AsyncClient, channel: Channel, agent: SignedIn
+) -> tuple[str, str, str, str, Visitor]:
+    """Three conversations: with the agent, closed and rated, waiting; and the first one's message and visitor."""
+    said = 'mutation { sendVisitorMessage(input: {text: "Oi, alguém aí?"}) { userErrors { code } } }'
+    visitors = [await make.visitor(channel) for _ in range(3)]
+    helper, ids = Client(http, agent.token), []
+    for visitor in visitors[:2]:
+        await Client(http, visitor.token).ask(said)
+        ids.append((await helper.ask(_PULL))["conversation"]["id"])
+    key = f"chave-{uuid4().hex}"
+    message = await _made(helper, _SEND, "message", conversationId=ids[0], text="Em que posso ajudar?")
+    await _made(helper, _SEND, "message", conversationId=ids[0], text="Cuidado", isNote=True, idempotencyKey=key)
+    await _made(helper, _SEND, "message", conversationId=ids[0], text="Sim?", replyToId=message)
+    assert (await helper.ask(_CLOSE, id=ids[1]))["userErrors"] == []
+    assert (await Client(http, visitors[1].token).ask(_RATE))["userErrors"] == []
+    await Client(http, visitors[2].token).ask(said)
+    waiting = (await helper.ask("{ conversations(filter: {status: QUEUED}) { nodes { id } } }"))["nodes"][0]["id"]
+    return ids[0], ids[1], waiting, message, visitors[0]
+
+
+async def _contact(client: Client, conversation: str) -> str:
+    found = await client.ask("query ($id: ID!) { conversation(id: $id) { contact { id } } }", id=conversation)
+    id_: str = found["contact"]["id"]
+    return id_
+
+
+# ------------------------------------------------------------------------------- what the owner sees of it
+
+
+async def rows(owner: asyncpg.Connection, company: Company) -> dict[str, list[dict[str, Any]]]:
+    """Every row of the company, by table; and what its people have that belongs to no organization."""
+    dump = {}
+    for table, scope in _SCOPES.items():
+        statement = f"SELECT to_jsonb(t) FROM {table} t WHERE {scope} ORDER BY id"  # noqa: S608 - names of ours
+        dump[table] = [json.loads(row[0]) for row in await owner.fetch(statement, company.id)]
+    return dump
+
+
+async def mark(owner: asyncpg.Connection, company: Company) -> str:
+    """Writes a word that stands nowhere else into every text of the company."""
+    word = f"zq{uuid4().hex[:10]}"
+    for name, scope in _SCOPES.items():
+        if settings := [text for column in SQLModel.metadata.tables[name].columns if (text := _marked(column, word))]:
+            statement = f"UPDATE {name} SET {', '.join(settings)} WHERE {scope}"  # noqa: S608 - names of ours
+            await owner.execute(statement, company.id)
+    return word
+
+
+def _is_text(column: sa.Column[Any]) -> bool:
+    return isinstance(column.type, sa.String | AutoString) and not isinstance(column.type, sa.Enum)
+
+
+def _marked(column: sa.Column[Any], word: str) -> str | None:
+    if column.name in _UNMARKED:
+        return None
+    if _is_text(column):
+        longest = getattr(column.type, "length", None) or 1000
+        suffix = " || '@example.com'" if column.name == "email" else ""
+        unique = f"'{word}-' || id::text" if longest >= 60 else f"'{word}'"
+        return f"{column.name} = {unique}{suffix}" if longest > len(word) else None
+    if column.name in {"attributes", "settings", "changes"}:
+        return f"{column.name} = {column.name} || jsonb_build_object('title', '{word}')"
+    if column.name == "options":
+        return f"options = jsonb_build_array(jsonb_build_object('value', '{word}', 'title', '{word}'))"
+    return None
+
+
+def ids_in(dump: dict[str, list[dict[str, Any]]]) -> set[str]:
+    """The ids of all rows, as they stand in global ids."""
+    return {row["id"].replace("-", "") for found in dump.values() for row in found}
+
+
+def texts_in(dump: dict[str, list[dict[str, Any]]]) -> set[str]:
+    """All texts that are long enough to be told from another company's."""
+    texts = {
+        row[column.name]
+        for table, found in dump.items()
+        for column in SQLModel.metadata.tables[table].columns
+        if _is_text(column)
+        for row in found
+    }
+    return {text for text in texts if text and len(text) >= _DISTINCT}
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What must never stand in an answer: the other company's ids and texts."""
+
+    ids: frozenset[str]
+    texts: frozenset[str]
+
+    @classmethod
+    async def of(cls, owner: asyncpg.Connection, company: Company, *others: Company) -> "Secrets":
+        dump = await rows(owner, company)
+        known: set[str] = set().union(*[texts_in(await rows(owner, other)) for other in others])
+        return cls(frozenset(ids_in(dump)), frozenset(texts_in(dump) - known))
+
+    def in_(self, answer: Any) -> list[str]:
+        told = json.dumps(answer, ensure_ascii=False)
+        plain = told.replace("-", "")
+        return [*(id_ for id_ in self.ids if id_ in plain), *(text for text in self.texts if text in told)]
+
+    def in_any(self, answers: Iterable[Any]) -> list[str]:
+        return [secret for answer in answers for secret in self.in_(answer)]
