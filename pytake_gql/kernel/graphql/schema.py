@@ -22,6 +22,7 @@ from pytake_gql.kernel.graphql import costs, rates
 from pytake_gql.kernel.graphql.access import require_rules
 from pytake_gql.kernel.graphql.context import Context
 from pytake_gql.kernel.graphql.documents import Documents
+from pytake_gql.kernel.graphql.executor import Executor, mark_leaves
 from pytake_gql.kernel.graphql.masking import mask_all
 from pytake_gql.kernel.graphql.operation import Operation
 from pytake_gql.kernel.graphql.reports import Report
@@ -50,6 +51,7 @@ class Prepared(SchemaExtension):
 class Schema(strawberry.Schema):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        mark_leaves(self._schema)
         self.documents = Documents(self._schema)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
@@ -160,5 +162,6 @@ def build(query: type[Any], mutation: type[Any], subscription: type[Any] | None,
         subscription=subscription,
         types=types,
         extensions=[Prepared],
+        execution_context_class=Executor,
         config=StrawberryConfig(scalar_map=SCALARS),
     )
