@@ -14,7 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from pytake_gql import bootstrap
-from pytake_gql.development import mail_page
+from pytake_gql.development import chat_page, mail_page
 from pytake_gql.health import Health
 from pytake_gql.kernel import metrics
 from pytake_gql.kernel.asgi import RequestIds, failed
@@ -41,7 +41,7 @@ def build(ports: Ports, of: Schema = schema) -> Starlette:
         *Health(ports, doorway.sockets).routes(),
     ]
     if not ports.settings.is_production:
-        routes.append(mail_page.route(ports))
+        routes += [mail_page.route(ports), *chat_page.routes(ports)]
     app = Starlette(routes=routes, middleware=[Middleware(RequestIds)], exception_handlers={Exception: failed})
     app.state.doorway = doorway
     return app

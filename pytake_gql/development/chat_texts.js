@@ -1,0 +1,71 @@
+// What the page says, in the browser's language: Portuguese first, English for those who ask for it.
+
+const TEXTS = {
+  "pt-BR": {
+    greeting: "Olá! Como podemos ajudar?",
+    name: "Seu nome (opcional)",
+    start: "Iniciar conversa",
+    restart: "Novo visitante",
+    log: "Mensagens",
+    message: "Mensagem",
+    send: "Enviar",
+    hint: "Enter envia, Shift+Enter quebra a linha.",
+    you: "Você",
+    agent: "Atendente",
+    sending: "enviando…",
+    sent: "enviada",
+    waiting: "Aguardando atendimento",
+    position: (place) => `Aguardando: você é o ${place}º da fila`,
+    minutes: (count) => `cerca de ${count} min`,
+    active: (name) => `${name} está com você`,
+    closed: "Conversa encerrada",
+    ready: "Escreva quando quiser",
+    typing: (name) => `${name} está digitando…`,
+    rate: "Como foi o atendimento?",
+    comment: "Comentário (opcional)",
+    sendRating: "Enviar avaliação",
+    star: (count) => `${count} de 5`,
+    rated: (count) => `Conversa encerrada. Sua nota: ${count} de 5. Obrigado!`,
+    offline: "Sem conexão. Tentando de novo…",
+    ended: "Este chat não está mais disponível.",
+    noChannel: "Abra /dev/chat?channel=<id>, com o id de um canal WEB_CHAT.",
+    failed: (reason) => `não enviada: ${reason}`,
+  },
+  en: {
+    greeting: "Hello! How can we help?",
+    name: "Your name (optional)",
+    start: "Start the chat",
+    restart: "New visitor",
+    log: "Messages",
+    message: "Message",
+    send: "Send",
+    hint: "Enter sends, Shift+Enter breaks the line.",
+    you: "You",
+    agent: "Agent",
+    sending: "sending…",
+    sent: "sent",
+    waiting: "Waiting for an agent",
+    position: (place) => `Waiting: you are number ${place} in the queue`,
+    minutes: (count) => `about ${count} min`,
+    active: (name) => `${name} is with you`,
+    closed: "The chat is closed",
+    ready: "Write whenever you like",
+    typing: (name) => `${name} is typing…`,
+    rate: "How was it?",
+    comment: "Comment (optional)",
+    sendRating: "Send the rating",
+    star: (count) => `${count} of 5`,
+    rated: (count) => `The chat is closed. You gave ${count} of 5. Thank you!`,
+    offline: "No connection. Trying again…",
+    ended: "This chat is no longer available.",
+    noChannel: "Open /dev/chat?channel=<id>, with the id of a WEB_CHAT channel.",
+    failed: (reason) => `not sent: ${reason}`,
+  },
+};
+
+export const language =
+  navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag === "pt" || tag === "en") === "en"
+    ? "en"
+    : "pt-BR";
+
+export const texts = TEXTS[language];
