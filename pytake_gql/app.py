@@ -16,7 +16,7 @@ from websockets.http11 import Request
 from pytake_gql import bootstrap
 from pytake_gql.development import chat_page, mail_page
 from pytake_gql.health import Health
-from pytake_gql.kernel import metrics
+from pytake_gql.kernel import garbage, metrics
 from pytake_gql.kernel.asgi import RequestIds, failed
 from pytake_gql.kernel.graphql.doorway import Doorway
 from pytake_gql.kernel.graphql.http import HttpDoor
@@ -92,8 +92,10 @@ def serve(settings: Settings, host: str, port: int) -> None:
     async def run() -> None:
         async with bootstrap.ports(settings) as ports:
             lag = asyncio.create_task(metrics.watch_loop(), name="loop lag")
+            server = Server(build(ports), host, port)
+            garbage.settle()
             try:
-                await Server(build(ports), host, port).serve()
+                await server.serve()
             finally:
                 lag.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
