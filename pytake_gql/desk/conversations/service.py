@@ -1,6 +1,6 @@
 """The verbs of conversations. Each loads its row locked, checks, changes, tells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -52,38 +52,24 @@ async def get(uow: UnitOfWork, conversation_id: UUID, *path: str) -> Conversatio
     return conversation
 
 
-async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation:
-    """The contact's conversation on this channel, locked: the open one, one reopened, or a new one (D2, D3).
-
-    A unique index decides: of any number of parallel calls one makes it, and the others get the same.
-    """
-    found = await _find_open(uow, channel.id, contact.id)
-    if found is not None:
-        return found
-    if (last := await _find_reopenable(uow, channel.id, contact.id)) is not None:
-        closed = await lock(uow, last)
-        if closed.status is ConversationStatus.CLOSED:
-            await hand_back(uow, closed, reason=MoveReason.REOPENED)
-        return closed
-    made = await _insert(uow, channel, contact)
-    if made is None:
-        found = await _find_open(uow, channel.id, contact.id)
-        if found is None:  # it was closed between the two statements: begin again
-            return await open_for(uow, channel, contact)
-        return found
-    await enqueue(uow, made, channel.queue_id)
-    return made
-
-
 async def enqueue(
-    uow: UnitOfWork, conversation: Conversation, queue_id: UUID | None, *, keeps_place: bool = False
+    uow: UnitOfWork,
+    conversation: Conversation,
+    queue_id: UUID | None,
+    *,
+    keeps_place: bool = False,
+    reason: MoveReason | None = None,
 ) -> None:
-    """Lets a conversation wait. A requeue that is not the customer's doing keeps its place (D6)."""
+    """Lets a conversation wait. A requeue that is not the customer's doing keeps its place (D6).
+
+    With a reason, such as AGENT_LOST, the timeline tells that somebody's conversation is nobody's now.
+    """
     if not keeps_place or conversation.eligible_since is None:
         conversation.eligible_since = uow.now()
     conversation.queued_at = uow.now()
     conversation.waiting_rank = waiting_rank(conversation.priority, conversation.eligible_since)
-    _become(uow, conversation, ConversationStatus.QUEUED, assignee=None, queue_id=queue_id)
+    told = {"reason": reason.value} if reason else None
+    _become(uow, conversation, ConversationStatus.QUEUED, assignee=None, queue_id=queue_id, told=told)
 
 
 async def hand_back(uow: UnitOfWork, conversation: Conversation, *, reason: MoveReason) -> None:
@@ -97,12 +83,21 @@ async def hand_back(uow: UnitOfWork, conversation: Conversation, *, reason: Move
     await enqueue(uow, conversation, conversation.queue_id)
 
 
-def give(uow: UnitOfWork, conversation: Conversation, member: Member, *, reason: MoveReason) -> None:
-    """Assigns; the member's slot must have been taken before: always in the order agent, conversation (D11)."""
+def give(
+    uow: UnitOfWork,
+    conversation: Conversation,
+    member: Member,
+    *,
+    reason: MoveReason,
+    decision_id: UUID | None = None,
+) -> None:
+    """Assigns; the member's slot must have been taken before: always in the order agent, conversation (D11).
+
+    `decision_id` is that of the routing decision that chose the member.
+    """
     conversation.assigned_at = uow.now()
-    _become(
-        uow, conversation, ConversationStatus.ACTIVE, assignee=member, queue_id=conversation.queue_id, reason=reason
-    )
+    told = {"reason": reason.value, "decision_id": _hex(decision_id)}
+    _become(uow, conversation, ConversationStatus.ACTIVE, assignee=member, queue_id=conversation.queue_id, told=told)
 
 
 async def release(uow: UnitOfWork, conversation: Conversation) -> None:
@@ -180,7 +175,7 @@ def _become(
     *,
     assignee: Member | UUID | None,
     queue_id: UUID | None,
-    reason: MoveReason | None = None,
+    told: Mapping[str, str | None] | None = None,
 ) -> None:
     """The one way a conversation changes state: the row, its timeline event and the audit (D1)."""
     before = (conversation.assignee_id, conversation.queue_id)
@@ -198,15 +193,16 @@ def _become(
         conversation.closed_at = None
     if status is not ConversationStatus.QUEUED:
         conversation.waiting_rank = None
-    data: dict[str, Any] = {"status": status.value}
-    if status is ConversationStatus.ACTIVE:
-        data = {"assignee_id": _hex(conversation.assignee_id), "reason": (reason or MoveReason.MEMBER).value}
-    kind = TimelineKind.ASSIGNED if status is ConversationStatus.ACTIVE else TimelineKind.STATUS_CHANGED
+    data: dict[str, Any] = {"status": status.value, **(told or {})}
+    kind = TimelineKind.STATUS_CHANGED
+    if "reason" in data:
+        kind = TimelineKind.ASSIGNED
+        data["assignee_id"] = _hex(conversation.assignee_id)
     record(uow, conversation, kind, data=data, before=before)
-    told: Changes = {"status": {"from": was, "to": status}}
+    changes: Changes = {"status": {"from": was, "to": status}}
     if before[0] != conversation.assignee_id:
-        told["assignee_id"] = {"from": before[0], "to": conversation.assignee_id}
-    uow.emit(_EVENT[status](entity_id=conversation.id, changes=told))
+        changes["assignee_id"] = {"from": before[0], "to": conversation.assignee_id}
+    uow.emit(_EVENT[status](entity_id=conversation.id, changes=changes))
 
 
 _EVENT = {
@@ -215,67 +211,6 @@ _EVENT = {
     ConversationStatus.SNOOZED: events.ConversationSnoozed,
     ConversationStatus.CLOSED: events.ConversationClosed,
 }
-
-
-async def _find_open(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> Conversation | None:
-    statement = select(Conversation).where(
-        Conversation.channel_id == channel_id,
-        Conversation.contact_id == contact_id,
-        Conversation.status != ConversationStatus.CLOSED,
-    )
-    return (await uow.session.execute(statement.with_for_update())).scalar_one_or_none()
-
-
-async def _find_reopenable(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> UUID | None:
-    """The last one, if it was closed within the hours that its queue allows."""
-    statement = (
-        select(Conversation.id, Conversation.closed_at, Conversation.queue_id)
-        .where(Conversation.channel_id == channel_id, Conversation.contact_id == contact_id)
-        .order_by(col(Conversation.id).desc())
-        .limit(1)
-    )
-    last = (await uow.session.execute(statement)).one_or_none()
-    if last is None or last.closed_at is None:
-        return None
-    queue = (await queues.by_ids(uow.session, [last.queue_id])).get(last.queue_id) if last.queue_id else None
-    hours = queue.reopen_within_hours if queue else DEFAULT_REOPEN_HOURS
-    return last.id if uow.now() - last.closed_at < timedelta(hours=hours) else None
-
-
-async def _insert(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation | None:
-    """A new row, or None where another transaction made one first."""
-    row = Conversation(
-        number=0,
-        status=ConversationStatus.QUEUED,
-        priority=ConversationPriority.NORMAL,
-        channel_id=channel.id,
-        contact_id=contact.id,
-        contact_name=contact.name,
-        last_activity_at=uow.now(),
-        created_at=uow.now(),
-        updated_at=uow.now(),
-    )
-    values = row.model_dump(exclude={"organization_id", "number"})
-    number = await _next_number(uow)
-    inserted = (
-        uow.insert(Conversation, {**values, "number": number})
-        .on_conflict_do_nothing(
-            index_elements=["organization_id", "channel_id", "contact_id"],
-            index_where=sa.text("status <> 'CLOSED'"),
-        )
-        .returning(Conversation)
-    )
-    return (await uow.session.execute(inserted)).scalar_one_or_none()
-
-
-async def _next_number(uow: UnitOfWork) -> int:
-    """Counts from 1 inside the organization; a number whose transaction rolls back is given again."""
-    first = uow.insert(ConversationCounter, {"id": uow.organization_id, "last_number": 1})
-    counted = first.on_conflict_do_update(
-        index_elements=["organization_id", "id"],
-        set_={"last_number": ConversationCounter.last_number + 1},
-    ).returning(col(ConversationCounter.last_number))
-    return int((await uow.session.execute(counted)).scalar_one())
 
 
 async def _unread(uow: UnitOfWork, conversation: Conversation) -> int:
