@@ -73,3 +73,5 @@ class QueueMember(TenantModel, table=True):
 
     queue_id: UUID
     member_id: UUID
+    last_assigned_at: datetime | None = Field(default=None, sa_type=Instant)
+    """The cursor of ROUND_ROBIN, written in the claiming transaction: it survives restarts (D12)."""

@@ -63,6 +63,8 @@ class Member(TenantModel, table=True):
     capacity: int = 5
     load: int = 0
     """Conversations ACTIVE with this member; kept by whoever assigns and releases, under the row's lock (D11)."""
+    last_assigned_at: datetime | None = Field(default=None, sa_type=Instant)
+    """In any queue: the tie-break of LOAD_BALANCE (D13)."""
     removed_at: datetime | None = Field(default=None, sa_type=Instant)
     created_at: datetime = Field(sa_type=Instant)
 

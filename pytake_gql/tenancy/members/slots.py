@@ -20,7 +20,7 @@ async def take_slot(uow: UnitOfWork, member_id: UUID, *, force: bool = False) ->
     )
     if not force:
         statement = statement.where(col(Member.load) < col(Member.capacity))
-    taken = statement.values(load=col(Member.load) + 1).returning(Member)
+    taken = statement.values(load=col(Member.load) + 1, last_assigned_at=uow.now()).returning(Member)
     found = await uow.session.execute(taken, execution_options={"populate_existing": True})
     return found.scalar_one_or_none()
 
