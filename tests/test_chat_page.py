@@ -104,6 +104,7 @@ async def test_a_customer_is_answered_live_loses_the_connection_and_rates(page: 
     agent = Agent(desk)
     await enter(page, own, desk, "Bia <i>")
     assert await page.value("document.title") == "Loja & Cia"
+    assert await page.value("document.getElementById('greeting').textContent") == GREETING
     assert await page.value("getComputedStyle(document.querySelector('header')).color") == "rgb(0, 0, 0)"
     await write(page, HOSTILE)
     await page.until(BUBBLES, [HOSTILE])

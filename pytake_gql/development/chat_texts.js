@@ -2,7 +2,7 @@
 
 const TEXTS = {
   "pt-BR": {
-    greeting: "Olá! Como podemos ajudar?",
+    welcome: "Fale com a gente.",
     name: "Seu nome (opcional)",
     start: "Iniciar conversa",
     restart: "Novo visitante",
@@ -32,7 +32,7 @@ const TEXTS = {
     failed: (reason) => `não enviada: ${reason}`,
   },
   en: {
-    greeting: "Hello! How can we help?",
+    welcome: "Talk to us.",
     name: "Your name (optional)",
     start: "Start the chat",
     restart: "New visitor",

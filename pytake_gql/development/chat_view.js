@@ -34,7 +34,8 @@ export function translate() {
 /** The channel's title, greeting and colour; the text upon it is black or white, whichever is easier to read. */
 export function decorate({ title, greeting, color }) {
   part("title").textContent = document.title = title || "Chat";
-  part("greeting").textContent = greeting || texts.greeting;
+  part("greeting").textContent = greeting ?? "";
+  part("greeting").hidden = !greeting;
   if (!/^#[0-9a-f]{6}$/i.test(color ?? "")) return;
   const [red, green, blue] = [1, 3, 5].map((at) => {
     const share = parseInt(color.slice(at, at + 2), 16) / 255;
