@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, false
@@ -16,6 +17,8 @@ from pytake_gql.kernel.events import Changes, change
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.models import Member
+from pytake_gql.tenancy.organizations import calendar
+from pytake_gql.tenancy.organizations import service as organizations
 
 MOST = 500
 _SUBJECT = "queues"
@@ -169,6 +172,8 @@ async def _checked(uow: UnitOfWork, changes: Changes, queue: Queue) -> Changes:
         with problems.gather():
             await membership.require_fit(uow, values["member_ids"], "member_ids")
     problems.raise_if_any()
+    if "opening_hours" in values:
+        await _require_opening(uow, values["opening_hours"])
     await _refuse_taken(uow, values, queue.id)
     return values
 
@@ -181,6 +186,12 @@ async def _check_overflow(uow: UnitOfWork, queue_id: UUID, overflow_queue_id: UU
     overflows = {row.id: row.overflow_queue_id for row in rows if row.overflow_queue_id}
     if details.leads_back(queue_id, overflow_queue_id, overflows):
         refuse(UserErrorCode.INVALID, "Conversations would come back to this queue.", "overflow_queue_id")
+
+
+async def _require_opening(uow: UnitOfWork, hours: list[dict[str, Any]]) -> None:
+    """The calendar opens at some time (D23)."""
+    organization = await organizations.current(uow.session, uow.organization_id)
+    calendar.require_opening(organizations.calendar_of(organization, hours), uow.now(), "opening_hours")
 
 
 async def _refuse_taken(uow: UnitOfWork, values: Changes, besides: UUID) -> None:

@@ -8,7 +8,7 @@ from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, refuse
 from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.translation import LOCALES
-from pytake_gql.tenancy.organizations import frontends, opening_hours
+from pytake_gql.tenancy.organizations import calendar, frontends, opening_hours
 
 # ISO 3166-1 alpha-2, and -2 for a subdivision.
 _REGION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?", re.ASCII)
@@ -50,6 +50,8 @@ def _locale(value: str) -> str:
 def _region(value: str) -> str:
     if not _REGION.fullmatch(value):
         refuse(UserErrorCode.INVALID, "A region has the form BR or BR-SP.", "holiday_region")
+    if not calendar.knows_region(value):
+        refuse(UserErrorCode.INVALID, "The holidays of this country are not known.", "holiday_region")
     return value
 
 

@@ -17,7 +17,8 @@ from pytake_gql.kernel.ports import AUTHORITY_TOPIC
 from pytake_gql.kernel.principal import MemberPrincipal, Role
 from pytake_gql.kernel.text import slug_from
 from pytake_gql.kernel.unit_of_work import UnitOfWork
-from pytake_gql.tenancy.organizations import details, frontends
+from pytake_gql.tenancy.organizations import calendar, details, frontends
+from pytake_gql.tenancy.organizations.calendar import Calendar
 from pytake_gql.tenancy.organizations.events import OrganizationCreated, OrganizationDeleted, OrganizationUpdated
 from pytake_gql.tenancy.organizations.models import Organization
 
@@ -78,6 +79,7 @@ async def update(uow: UnitOfWork, organization_id: UUID | None, changes: Changes
     values = details.checked(changes)
     origins = values.pop("frontends", None)
     changed = change(organization, values)
+    _require_opening(uow, organization, changed)
     await _flush(uow)
     if origins is not None:
         changed |= await frontends.replace(uow, origins)
@@ -117,6 +119,11 @@ async def get(uow: UnitOfWork, organization_id: UUID) -> Organization:
 async def current(session: AsyncSession, organization_id: UUID) -> Organization:
     """The session's own organization."""
     return (await session.execute(select(Organization).where(Organization.id == organization_id))).scalar_one()
+
+
+def calendar_of(organization: Organization, hours: list[dict[str, Any]]) -> Calendar:
+    """These opening hours, its own or a queue's, by its clock and with its holidays."""
+    return Calendar.of(hours, organization.timezone, organization.holiday_region)
 
 
 async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Organization]:
@@ -173,6 +180,13 @@ async def _insert_with_some_slug(uow: UnitOfWork, organization: Organization) ->
             organization.slug = f"{suggested}-{secrets.token_hex(4)}"
         else:
             return
+
+
+def _require_opening(uow: UnitOfWork, organization: Organization, changed: Changes) -> None:
+    """Its own calendar opens at some time, whichever part of it changed (D23)."""
+    for name in ("opening_hours", "timezone", "holiday_region"):
+        if name in changed:
+            calendar.require_opening(calendar_of(organization, organization.opening_hours), uow.now(), name)
 
 
 async def _flush(uow: UnitOfWork) -> None:
