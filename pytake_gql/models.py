@@ -5,6 +5,7 @@ from pytake_gql.desk.contacts import models as contacts
 from pytake_gql.desk.conversations import models as conversations
 from pytake_gql.desk.departments import models as departments
 from pytake_gql.desk.queues import models as queues
+from pytake_gql.desk.routing import models as routing
 from pytake_gql.insight.audit import models as audit
 from pytake_gql.kernel import idempotency, vault
 from pytake_gql.tenancy.auth import models as auth
@@ -24,5 +25,6 @@ __all__ = [
     "members",
     "organizations",
     "queues",
+    "routing",
     "vault",
 ]

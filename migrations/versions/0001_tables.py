@@ -188,6 +188,8 @@ def upgrade() -> None:
         sa.Column("availability", sa.String(length=40), nullable=False),
         sa.Column("conversation_scope", sa.String(length=40), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lost_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("offline_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("capacity", sa.Integer(), nullable=False),
         sa.Column("load", sa.Integer(), nullable=False),
         sa.Column("last_assigned_at", sa.DateTime(timezone=True), nullable=True),
@@ -200,6 +202,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_members")),
     )
     op.create_index(op.f("ix_members_account_id"), "members", ["account_id"], unique=False)
+    op.create_index(
+        "ix_members_at_work",
+        "members",
+        ["organization_id", "id"],
+        unique=False,
+        postgresql_where="availability <> 'OFFLINE'",
+    )
     op.create_index("ix_members_name", "members", ["organization_id", "name", "id"], unique=False)
     op.create_index(
         "uq_members_account",
@@ -516,6 +525,13 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_conversations_snoozed",
+        "conversations",
+        ["snoozed_until"],
+        unique=False,
+        postgresql_where="status = 'SNOOZED'",
+    )
+    op.create_index(
         "ix_conversations_waiting_deadline",
         "conversations",
         ["organization_id", "queue_id", "sla_due_at", "waiting_rank", "eligible_since", "id"],
@@ -594,6 +610,41 @@ def upgrade() -> None:
         postgresql_where="provider_message_id IS NOT NULL",
     )
     op.create_table(
+        "routing_decisions",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("strategy", sa.String(length=40), nullable=False),
+        sa.Column("chosen_id", sa.Uuid(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("verdicts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "chosen_id"],
+            ["members.organization_id", "members.id"],
+            name=op.f("fk_routing_decisions_organization_id_chosen_id"),
+            ondelete="NO ACTION",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "conversation_id"],
+            ["conversations.organization_id", "conversations.id"],
+            name=op.f("fk_routing_decisions_organization_id_conversation_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_routing_decisions_organization_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_routing_decisions")),
+    )
+    op.create_index(
+        "ix_routing_decisions_conversation",
+        "routing_decisions",
+        ["organization_id", "conversation_id", "id"],
+        unique=False,
+    )
+    op.create_table(
         "timeline_entries",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -628,12 +679,15 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("timeline_entries")
+    op.drop_index("ix_routing_decisions_conversation", table_name="routing_decisions")
+    op.drop_table("routing_decisions")
     op.drop_index("uq_messages_provider_id", table_name="messages", postgresql_where="provider_message_id IS NOT NULL")
     op.drop_index("ix_messages_due", table_name="messages", postgresql_where="due_at IS NOT NULL")
     op.drop_table("messages")
     op.drop_index("uq_conversations_open", table_name="conversations", postgresql_where="status <> 'CLOSED'")
     op.drop_index("ix_conversations_waiting_rank", table_name="conversations", postgresql_where="status = 'QUEUED'")
     op.drop_index("ix_conversations_waiting_deadline", table_name="conversations", postgresql_where="status = 'QUEUED'")
+    op.drop_index("ix_conversations_snoozed", table_name="conversations", postgresql_where="status = 'SNOOZED'")
     op.drop_index("ix_conversations_queue", table_name="conversations")
     op.drop_index("ix_conversations_contact", table_name="conversations")
     op.drop_index("ix_conversations_assignee", table_name="conversations")
@@ -660,6 +714,7 @@ def downgrade() -> None:
     op.drop_table("password_resets")
     op.drop_index("uq_members_account", table_name="members", postgresql_where="removed_at IS NULL")
     op.drop_index("ix_members_name", table_name="members")
+    op.drop_index("ix_members_at_work", table_name="members", postgresql_where="availability <> 'OFFLINE'")
     op.drop_index(op.f("ix_members_account_id"), table_name="members")
     op.drop_table("members")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")

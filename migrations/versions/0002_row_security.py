@@ -34,12 +34,27 @@ TENANT_TABLES = (
     "messages",
     "queue_members",
     "queues",
+    "routing_decisions",
     "timeline_entries",
 )
 # Of accounts and mails, which belong to persons, not to organizations.
 GLOBAL_TABLES = ("accounts", "mails", "password_resets", "refresh_tokens", "sessions")
 
 FUNCTIONS = (
+    (
+        # In which somebody waits while somebody who is at work has a slot free: what routing may change (D16).
+        "engine_routable_queues(present_since timestamptz, at_most integer)",
+        "TABLE (organization_id uuid, queue_id uuid)",
+        """SELECT q.organization_id, q.id FROM queues q
+        WHERE q.auto_assign AND q.routing_strategy <> 'MANUAL'
+          AND EXISTS (SELECT FROM conversations c WHERE c.organization_id = q.organization_id AND c.queue_id = q.id
+                      AND c.status = 'QUEUED')
+          AND EXISTS (SELECT FROM queue_members s JOIN members m ON m.organization_id = s.organization_id
+                      AND m.id = s.member_id WHERE s.organization_id = q.organization_id AND s.queue_id = q.id
+                      AND m.is_active AND m.removed_at IS NULL AND m.availability = 'ONLINE' AND m.load < m.capacity
+                      AND m.last_seen_at > present_since)
+        ORDER BY q.organization_id, q.priority DESC LIMIT at_most""",
+    ),
     (
         "engine_memberships(of_account uuid)",
         "TABLE (organization_id uuid, member_id uuid)",
@@ -128,6 +143,10 @@ def upgrade() -> None:
         "members",
         *(
             "organization_id",
+            "last_seen_at",
+            "capacity",
+            "load",
+            "availability",
             "id",
             "account_id",
             "role",
@@ -141,6 +160,9 @@ def upgrade() -> None:
         "GRANT SELECT (id, account_id, organization_id, home_organization_id, member_id, ended_at) "
         f"ON sessions TO {ENGINE_ROLE}"
     )
+    open_to_engine("queues", "organization_id", "id", "auto_assign", "routing_strategy", "priority")
+    open_to_engine("queue_members", "organization_id", "queue_id", "member_id")
+    open_to_engine("conversations", "organization_id", "id", "queue_id", "status")
     open_to_engine("channels", "organization_id", "id")
     open_to_engine("invitations", "organization_id", "id", "token_hash")
     open_to_engine("frontends", "organization_id", "origin", "is_active")
@@ -153,10 +175,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     for signature, _, _ in reversed(FUNCTIONS):
         op.execute(f"DROP FUNCTION {signature}")
-    for table in ("organizations", "members", "channels", "invitations", "frontends", "messages", "idempotency_keys"):
-        op.execute(f"DROP POLICY engine ON {table}")
     for table in (*TENANT_TABLES, "organizations", "audit_entries"):
         op.execute(f"DROP POLICY tenant ON {table}")
+        op.execute(f"DROP POLICY IF EXISTS engine ON {table}")
         op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
     for role in (API_ROLE, ENGINE_ROLE):

@@ -1,0 +1,156 @@
+"""Assigning by itself: what waits in a queue goes to whom may have it (D11-D17).
+
+The choice is pure (`strategies`), the claim is SQL. A pass takes up to `AT_ONCE` conversations in one transaction:
+the queue's turn first, then the agents' rows, then the conversations' rows that nobody holds. Any number of
+processes may route at once; they take turns by queue, and meet pulls and transfers at the agents' rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from pytake_gql.desk.conversations import order, service
+from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
+from pytake_gql.desk.queues import service as queues
+from pytake_gql.desk.queues.models import Queue, QueueMember, RoutingStrategy
+from pytake_gql.desk.routing import roster, verdicts
+from pytake_gql.desk.routing.models import RoutingDecision
+from pytake_gql.desk.routing.roster import Roster
+from pytake_gql.desk.routing.strategies import Candidate, Ranking, assigned_cursor
+from pytake_gql.kernel.locks import one_at_a_time
+from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.members.models import Member
+
+AT_ONCE = 50
+
+
+async def route_queue(ports: Ports, organization_id: UUID, queue_id: UUID) -> int:
+    """Routes until nothing more can be assigned; says how many were. Safe to run at any time, any number of times."""
+    total = 0
+    while True:
+        async with ports.units.of_system(organization_id) as uow:
+            assigned = await route(uow, queue_id)
+        total += assigned
+        if assigned < AT_ONCE:
+            return total
+
+
+async def route_member(ports: Ports, organization_id: UUID, member_id: UUID) -> int:
+    """Routes the queues that a member serves, those of higher priority first (D7)."""
+    async with ports.database.session(organization_id) as session:
+        served = (await queues.queues_of_members(session, [member_id]))[member_id]
+    total = 0
+    for queue in sorted(served, key=lambda it: (-it.priority, it.id)):
+        total += await route_queue(ports, organization_id, queue.id)
+    return total
+
+
+async def route(uow: UnitOfWork, queue_id: UUID) -> int:
+    """One pass: assigns at most `AT_ONCE` conversations of the queue, and says how many."""
+    queue = (await queues.by_ids(uow.session, [queue_id])).get(queue_id)
+    if queue is None or not _routes_by_itself(queue) or not await _has_waiting(uow, queue_id):
+        return 0
+    known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
+    if not any(verdict.is_eligible for verdict in known.rank(float("inf")).verdicts):
+        return 0
+    await one_at_a_time(uow, f"route {queue_id}")
+    members = await _lock_members(uow, [candidate.member_id for candidate in known.candidates])
+    known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
+    assigned = await _assign(uow, known, members, order.tiers(queue.order, uow.now()))
+    if assigned == 0:
+        # Relaxation goes by the wait alone: who waits longest may be served though those before may not (D14).
+        longest = (col(Conversation.eligible_since), col(Conversation.id))
+        assigned = await _assign(uow, known, members, ((sa.true(), longest),))
+    return assigned
+
+
+async def _assign(
+    uow: UnitOfWork, known: Roster, members: dict[UUID, Member], tiers: Sequence[tuple[Any, Sequence[Any]]]
+) -> int:
+    assigned = 0
+    for criterion, keys in tiers:
+        if assigned == AT_ONCE:
+            break
+        for conversation in await _lock_waiting(uow, known.queue.id, criterion, keys, AT_ONCE - assigned):
+            ranking = known.rank(waited_seconds(conversation, uow.now()))
+            if ranking.chosen is None:
+                continue
+            known = await _give(uow, known, members, conversation, ranking, ranking.chosen)
+            assigned += 1
+    return assigned
+
+
+async def _give(
+    uow: UnitOfWork,
+    known: Roster,
+    members: dict[UUID, Member],
+    conversation: Conversation,
+    ranking: Ranking,
+    chosen: Candidate,
+) -> Roster:
+    """Writes the assignment, its decision and the cursor; answers the roster as it is then."""
+    member = members[chosen.member_id]
+    cursor = assigned_cursor(uow.now(), [it.last_assigned_in_queue_at for it in known.candidates])
+    member.load, member.last_assigned_at = member.load + 1, cursor
+    await set_cursor(uow, known.queue.id, member.id, cursor)
+    decision = RoutingDecision(
+        conversation_id=conversation.id,
+        strategy=known.queue.routing_strategy,
+        chosen_id=member.id,
+        decided_at=uow.now(),
+        verdicts=[verdicts.write(verdict) for verdict in ranking.verdicts],
+    )
+    uow.add(decision)
+    service.give(uow, conversation, member, reason=MoveReason.ROUTING, decision_id=decision.id)
+    busier = replace(chosen, load=chosen.load + 1, last_assigned_in_queue_at=cursor, last_assigned_at=cursor)
+    return replace(known, candidates=[busier if it.member_id == member.id else it for it in known.candidates])
+
+
+async def set_cursor(uow: UnitOfWork, queue_id: UUID, member_id: UUID, cursor: datetime | None) -> None:
+    """Remembers when the member was last assigned something of this queue (D12)."""
+    place = sa.update(QueueMember).where(
+        col(QueueMember.queue_id) == queue_id, col(QueueMember.member_id) == member_id
+    )
+    await uow.session.execute(place.values(last_assigned_at=cursor))
+
+
+def waited_seconds(conversation: Any, now: datetime) -> float:
+    since = conversation.eligible_since
+    return max(0.0, (now - since).total_seconds()) if since else 0.0
+
+
+def _routes_by_itself(queue: Queue) -> bool:
+    return queue.auto_assign and queue.routing_strategy is not RoutingStrategy.MANUAL
+
+
+async def _has_waiting(uow: UnitOfWork, queue_id: UUID) -> bool:
+    waiting = select(Conversation.id).where(
+        Conversation.queue_id == queue_id, Conversation.status == ConversationStatus.QUEUED
+    )
+    return (await uow.session.execute(waiting.limit(1))).first() is not None
+
+
+async def _lock_members(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Member]:
+    """In order of id, as everybody locks agents; messages that name them are not held up."""
+    statement = select(Member).where(col(Member.id).in_(ids)).order_by(col(Member.id)).with_for_update(key_share=True)
+    locked = await uow.session.execute(statement, execution_options={"populate_existing": True})
+    return {member.id: member for member in locked.scalars()}
+
+
+async def _lock_waiting(
+    uow: UnitOfWork, queue_id: UUID, criterion: Any, keys: Sequence[Any], at_most: int
+) -> Sequence[Conversation]:
+    statement = (
+        select(Conversation)
+        .where(Conversation.queue_id == queue_id, Conversation.status == ConversationStatus.QUEUED, criterion)
+        .order_by(*keys)
+        .limit(at_most)
+        .with_for_update(skip_locked=True)
+    )
+    return (await uow.session.execute(statement, execution_options={"populate_existing": True})).scalars().all()
