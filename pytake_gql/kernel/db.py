@@ -122,7 +122,7 @@ def confine(state: ORMExecuteState) -> None:
 @event.listens_for(TenantSession, "before_flush")
 def _stamp(session: Session, _context: Any, _instances: Any) -> None:
     organization_id = session.info["organization_id"]
-    for row in (*session.new, *session.dirty):
+    for row in (*session.new, *session.dirty, *session.deleted):
         if isinstance(row, TenantModel):
             if row.organization_id is None:  # the column is filled here, not by its maker
                 row.organization_id = organization_id  # type: ignore[unreachable]
