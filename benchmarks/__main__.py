@@ -39,8 +39,7 @@ async def measure(names: list[str], limits: Limits) -> None:
         for name in names:
             print(f"{name} …", file=sys.stderr)
             results.append(await MEASURES[name](ready, limits))
-    if results:
-        table.show(results)
+    table.show(results)
     table.show_counts(counted, counts.NAMES)
 
 

@@ -12,7 +12,7 @@ class UnexpectedAnswer(Exception):
 
 
 class Connection:
-    """One kept-alive connection; one request at a time."""
+    """One connection, kept alive and opened again when the server has tired of waiting; one request at a time."""
 
     def __init__(self, port: int, path: str, token: str | None = None) -> None:
         authorization = f"authorization: Bearer {token}\r\n" if token else ""
@@ -20,7 +20,7 @@ class Connection:
         self._head = f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n{authorization}"
 
     async def __aenter__(self) -> Self:
-        self._reader, self._writer = await asyncio.open_connection(HOST, self._port)
+        await self._open()
         return self
 
     async def __aexit__(
@@ -28,8 +28,14 @@ class Connection:
     ) -> None:
         self._writer.close()
 
+    async def _open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection(HOST, self._port)
+
     async def post(self, body: bytes) -> bytes:
         """The answer's body; raises `UnexpectedAnswer`."""
+        if self._reader.at_eof():
+            self._writer.close()
+            await self._open()
         self._writer.write(f"{self._head}content-length: {len(body)}\r\n\r\n".encode() + body)
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
