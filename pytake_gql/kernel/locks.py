@@ -10,7 +10,8 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 async def one_at_a_time(uow: UnitOfWork, subject: str) -> None:
     """Waits for the organization's other transactions on this subject; holds it until this one ends.
 
-    Taken before any row is locked, so that two who want both never wait for each other.
+    A subject is taken always before any row is locked, or always after all of them, so that two who want both never
+    wait for each other.
     """
     digest = hashlib.blake2b(uow.organization_id.bytes + subject.encode(), digest_size=8).digest()
     key = int.from_bytes(digest, signed=True)

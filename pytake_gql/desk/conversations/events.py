@@ -2,6 +2,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
+from pytake_gql.desk.conversations.models import MoveReason
 from pytake_gql.kernel.events import Event
 
 
@@ -15,6 +16,16 @@ class ConversationQueued(ConversationEvent):
 
 class ConversationAssigned(ConversationEvent):
     """A member has it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversationTransferred(ConversationEvent):
+    """It went to another queue: a member sent it, or the one before could not take it (OVERFLOW).
+
+    Once it waits there, `ConversationQueued` follows or has come before.
+    """
+
+    reason: MoveReason
 
 
 class ConversationSnoozed(ConversationEvent):

@@ -1,4 +1,4 @@
-"""Locks in the one order that cannot deadlock: agents by id, then the conversation (D11).
+"""Locks in the one order that cannot deadlock: agents by id, then the conversation, then places in queues (D11).
 
 Agents are locked FOR NO KEY UPDATE. Whoever has the conversation may write a message that names an agent, and its
 foreign key is checked under a lock that a plain FOR UPDATE would hold up: against the order.
@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from pytake_gql.desk.conversations.models import Conversation
 from pytake_gql.desk.conversations.scope import visible_to
 from pytake_gql.kernel.errors import not_found
+from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.models import Member
 
@@ -52,3 +53,12 @@ async def _agents(uow: UnitOfWork, conversation_id: UUID) -> tuple[UUID | None, 
         )
     ).one_or_none()
     return (found[0], found[1]) if found else (None, None)
+
+
+async def places(uow: UnitOfWork) -> None:
+    """The last lock of all: nobody else enters a queue of limited size until this transaction ends (D9).
+
+    One for the organization: a transaction that requeues several conversations would take those of single queues in
+    any order. It is not the queues' rows, for whoever deletes a queue holds its row and waits for conversations.
+    """
+    await one_at_a_time(uow, "places")

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations import events, service
+from pytake_gql.desk.conversations import arrivals, events, service
 from pytake_gql.desk.conversations.models import (
     AuthorKind,
     Conversation,
@@ -71,7 +71,7 @@ async def receive(
     """Stores what a contact wrote, once per (channel, provider message id), in the open conversation (D2, D26)."""
     if known := await _by_provider_id(uow, channel.id, provider_message_id):
         return await _conversation_of(uow, known), known
-    conversation = await service.open_for(uow, channel, contact)
+    conversation = await arrivals.open_for(uow, channel, contact)
     # Parallel deliveries have waited for the conversation's lock until here: look again.
     if known := await _by_provider_id(uow, channel.id, provider_message_id):
         return await _conversation_of(uow, known), known

@@ -1,7 +1,7 @@
 """The verbs of conversations. Each loads its row locked, checks, changes, tells."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,14 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from pytake_gql.desk.channels.models import Channel
-from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations import events, states
+from pytake_gql.desk.conversations import events, overflow, states
 from pytake_gql.desk.conversations.locks import lock
 from pytake_gql.desk.conversations.models import (
     Conversation,
-    ConversationCounter,
-    ConversationPriority,
     ConversationStatus,
     Message,
     MessageDirection,
@@ -26,17 +22,15 @@ from pytake_gql.desk.conversations.models import (
 from pytake_gql.desk.conversations.order import waiting_rank
 from pytake_gql.desk.conversations.scope import visible_to
 from pytake_gql.desk.conversations.timeline import actor_id, record
-from pytake_gql.desk.queues import service as queues
+from pytake_gql.desk.queues import membership
 from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
 from pytake_gql.kernel.unit_of_work import UnitOfWork
-from pytake_gql.tenancy.members import service as members
 from pytake_gql.tenancy.members import slots
 from pytake_gql.tenancy.members.models import Availability, Member
 
-DEFAULT_REOPEN_HOURS = 72
-"""Of a conversation in no queue."""
+LONGEST_SNOOZE = timedelta(days=365)
 
 
 async def get(uow: UnitOfWork, conversation_id: UUID, *path: str) -> Conversation:
@@ -60,27 +54,46 @@ async def enqueue(
     keeps_place: bool = False,
     reason: MoveReason | None = None,
 ) -> None:
-    """Lets a conversation wait. A requeue that is not the customer's doing keeps its place (D6).
+    """Lets a conversation wait, in that queue or where it overflows to; each hop is an event of its own (D9).
 
-    With a reason, such as AGENT_LOST, the timeline tells that somebody's conversation is nobody's now.
+    A requeue that is not the customer's doing keeps its place (D6). With a reason, such as AGENT_LOST, the timeline
+    tells that somebody's conversation is nobody's now.
     """
     if not keeps_place or conversation.eligible_since is None:
         conversation.eligible_since = uow.now()
     conversation.queued_at = uow.now()
     conversation.waiting_rank = waiting_rank(conversation.priority, conversation.eligible_since)
+    way = await overflow.way(uow, conversation.id, queue_id)
+    meant_for, hops = (way[0], way[1:]) if way else (None, ())
     told = {"reason": reason.value} if reason else None
-    _become(uow, conversation, ConversationStatus.QUEUED, assignee=None, queue_id=queue_id, told=told)
+    _become(uow, conversation, ConversationStatus.QUEUED, assignee=None, queue_id=meant_for, told=told)
+    for hop in hops:
+        _move(uow, conversation, hop, reason=MoveReason.OVERFLOW)
 
 
-async def hand_back(uow: UnitOfWork, conversation: Conversation, *, reason: MoveReason) -> None:
+async def transfer(
+    uow: UnitOfWork,
+    conversation: Conversation,
+    queue_id: UUID | None,
+    *,
+    note: str | None = None,
+    keeps_place: bool = False,
+) -> None:
+    """A member sends it to another queue, from whoever has it. It waits anew unless it keeps its place (D6, D22)."""
+    await release(uow, conversation)
+    _move(uow, conversation, queue_id, reason=MoveReason.MEMBER, note=note)
+    await enqueue(uow, conversation, queue_id, keeps_place=keeps_place)
+
+
+async def hand_back(
+    uow: UnitOfWork, conversation: Conversation, *, reason: MoveReason, keeps_place: bool = False
+) -> None:
     """Reopens or wakes: to the last assignee if that member is routable now, else to its queue (D3, D4)."""
-    if conversation.last_assignee_id is not None:
-        member = (await members.by_ids(uow.session, [conversation.last_assignee_id])).get(conversation.last_assignee_id)
-        is_routable = member is not None and member.is_active and member.availability is Availability.ONLINE
-        if is_routable and (taken := await slots.take_slot(uow, conversation.last_assignee_id)):
-            give(uow, conversation, taken, reason=reason)
-            return
-    await enqueue(uow, conversation, conversation.queue_id)
+    last = conversation.last_assignee_id
+    if last is not None and await _is_routable(uow, last) and (taken := await slots.take_slot(uow, last)):
+        give(uow, conversation, taken, reason=reason)
+    else:
+        await enqueue(uow, conversation, conversation.queue_id, keeps_place=keeps_place)
 
 
 def give(
@@ -118,15 +131,48 @@ async def close(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
     return conversation
 
 
+async def snooze(uow: UnitOfWork, conversation_id: UUID, until: datetime) -> Conversation:
+    """Puts it aside until then, or until the contact writes; its assignee keeps it, and has a slot free (D4)."""
+    if not uow.now() < until <= uow.now() + LONGEST_SNOOZE:
+        refuse(UserErrorCode.INVALID, "A moment within the next {days} days.", "until", days=LONGEST_SNOOZE.days)
+    conversation = await lock(uow, conversation_id)
+    states.require(conversation.status, ConversationStatus.SNOOZED)
+    await release(uow, conversation)
+    conversation.snoozed_until = until
+    _become(
+        uow, conversation, ConversationStatus.SNOOZED, assignee=conversation.assignee_id, queue_id=conversation.queue_id
+    )
+    return conversation
+
+
+async def wake(uow: UnitOfWork, conversation_id: UUID) -> bool:
+    """Hands a snoozed conversation back when its time has come; says whether it did. Safe to run twice (D4, D6)."""
+    conversation = await lock(uow, conversation_id)
+    until = conversation.snoozed_until
+    if conversation.status is not ConversationStatus.SNOOZED or until is None or until > uow.now():
+        return False
+    await hand_back(uow, conversation, reason=MoveReason.WOKEN, keeps_place=True)
+    return True
+
+
+async def due_to_wake(session: AsyncSession, until: datetime, at_most: int) -> Sequence[tuple[UUID, UUID]]:
+    """(organization, conversation) of those put aside whose time has come, across organizations."""
+    found = await session.execute(
+        sa.text("SELECT organization_id, conversation_id FROM engine_due_snoozes(:until, :at_most)"),
+        {"until": until, "at_most": at_most},
+    )
+    return [(row.organization_id, row.conversation_id) for row in found]
+
+
 async def reopen(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
     """A member reopens a closed one, or wakes a snoozed one; CONFLICT when the contact has opened another."""
     conversation = await lock(uow, conversation_id)
-    if conversation.status not in {ConversationStatus.CLOSED, ConversationStatus.SNOOZED}:
-        states.require(conversation.status, ConversationStatus.ACTIVE)
+    if conversation.status is ConversationStatus.SNOOZED:
+        await hand_back(uow, conversation, reason=MoveReason.WOKEN)
+        return conversation
+    if conversation.status is not ConversationStatus.CLOSED:
         refuse(UserErrorCode.WRONG_STATE, "Only a closed or snoozed conversation can be reopened.", "id")
-    if conversation.status is ConversationStatus.CLOSED and await _find_open(
-        uow, conversation.channel_id, conversation.contact_id
-    ):
+    if await _has_open(uow, conversation.channel_id, conversation.contact_id):
         refuse(UserErrorCode.CONFLICT, "The contact has another open conversation on this channel.", "id")
     await hand_back(uow, conversation, reason=MoveReason.REOPENED)
     return conversation
@@ -193,16 +239,31 @@ def _become(
         conversation.closed_at = None
     if status is not ConversationStatus.QUEUED:
         conversation.waiting_rank = None
+    if status is not ConversationStatus.SNOOZED:
+        conversation.snoozed_until = None
     data: dict[str, Any] = {"status": status.value, **(told or {})}
     kind = TimelineKind.STATUS_CHANGED
     if "reason" in data:
         kind = TimelineKind.ASSIGNED
         data["assignee_id"] = _hex(conversation.assignee_id)
-    record(uow, conversation, kind, data=data, before=before)
+    if was is not status or kind is TimelineKind.ASSIGNED:
+        record(uow, conversation, kind, data=data, before=before)
     changes: Changes = {"status": {"from": was, "to": status}}
     if before[0] != conversation.assignee_id:
         changes["assignee_id"] = {"from": before[0], "to": conversation.assignee_id}
     uow.emit(_EVENT[status](entity_id=conversation.id, changes=changes))
+
+
+def _move(
+    uow: UnitOfWork, conversation: Conversation, queue_id: UUID | None, *, reason: MoveReason, note: str | None = None
+) -> None:
+    """From its queue to that one, with the event that tells it."""
+    before = (conversation.assignee_id, conversation.queue_id)
+    conversation.queue_id = queue_id
+    data = {"from_queue_id": _hex(before[1]), "to_queue_id": _hex(queue_id), "reason": reason.value, "note": note}
+    record(uow, conversation, TimelineKind.TRANSFERRED, data=data, before=before)
+    changes: Changes = {"queue_id": {"from": before[1], "to": queue_id}, "reason": {"from": None, "to": reason}}
+    uow.emit(events.ConversationTransferred(entity_id=conversation.id, changes=changes, reason=reason))
 
 
 _EVENT = {
@@ -211,6 +272,27 @@ _EVENT = {
     ConversationStatus.SNOOZED: events.ConversationSnoozed,
     ConversationStatus.CLOSED: events.ConversationClosed,
 }
+
+
+async def _is_routable(uow: UnitOfWork, member_id: UUID) -> bool:
+    """Whether the member answers now; a free slot aside, which is taken in the same breath (D3)."""
+    statement = select(Member.id).where(
+        Member.id == member_id,
+        col(Member.is_active),
+        col(Member.removed_at).is_(None),
+        col(Member.role).in_(membership.SERVING_ROLES),
+        Member.availability == Availability.ONLINE,
+    )
+    return (await uow.session.execute(statement)).first() is not None
+
+
+async def _has_open(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> bool:
+    statement = select(Conversation.id).where(
+        Conversation.channel_id == channel_id,
+        Conversation.contact_id == contact_id,
+        Conversation.status != ConversationStatus.CLOSED,
+    )
+    return (await uow.session.execute(statement)).first() is not None
 
 
 async def _unread(uow: UnitOfWork, conversation: Conversation) -> int:

@@ -17,8 +17,7 @@ def may_follow(now: ConversationStatus, then: ConversationStatus) -> bool:
 
 
 def require(now: ConversationStatus, then: ConversationStatus) -> None:
-    """Refuses as WRONG_STATE what the table does not have."""
+    """Refuses as WRONG_STATE what the table does not have; the conversation is the input's `id`."""
     if not may_follow(now, then):
-        refuse(
-            UserErrorCode.WRONG_STATE, "The conversation is {status}: it cannot become {then}.", status=now, then=then
-        )
+        template = "The conversation is {status}: it cannot become {then}."
+        refuse(UserErrorCode.WRONG_STATE, template, "id", status=now, then=then)

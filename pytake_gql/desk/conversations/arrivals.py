@@ -1,0 +1,119 @@
+"""Where the words of a contact go: into the open conversation, one reopened, or a new one (D2, D3)."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from pytake_gql.desk.channels.models import Channel
+from pytake_gql.desk.contacts.models import Contact
+from pytake_gql.desk.conversations import service
+from pytake_gql.desk.conversations.locks import lock
+from pytake_gql.desk.conversations.models import (
+    Conversation,
+    ConversationCounter,
+    ConversationPriority,
+    ConversationStatus,
+    MoveReason,
+)
+from pytake_gql.desk.queues import service as queues
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.members.models import Availability, Member
+
+DEFAULT_REOPEN_HOURS = 72
+"""Of a conversation in no queue."""
+
+
+async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation:
+    """The contact's conversation on this channel, locked: the open one, one reopened, or a new one (D2, D3).
+
+    A unique index decides: of any number of parallel calls one makes it, and the others get the same. Where the
+    contact's words may take it from its agent, the agent is locked before it (D11).
+    """
+    while True:
+        if (found := await _find_open(uow, channel.id, contact.id)) is not None:
+            return found
+        if (last := await _find_reopenable(uow, channel.id, contact.id)) is not None:
+            closed = await lock(uow, last)
+            if closed.status is ConversationStatus.CLOSED:
+                await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
+            return closed
+        if (made := await _insert(uow, channel, contact)) is not None:
+            await service.enqueue(uow, made, channel.queue_id)
+            return made
+        # Another transaction has made one since we looked, or it was closed since: look again.
+
+
+async def _find_open(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> Conversation | None:
+    """The open conversation, locked; one that will not stay where it is, after its agent."""
+    theirs = sa.and_(
+        col(Conversation.channel_id) == channel_id,
+        col(Conversation.contact_id) == contact_id,
+        col(Conversation.status) != ConversationStatus.CLOSED,
+    )
+    is_away = select(Member.id).where(
+        Member.id == Conversation.assignee_id, Member.availability == Availability.OFFLINE
+    )
+    stays = sa.and_(col(Conversation.status) != ConversationStatus.SNOOZED, ~is_away.exists())
+    statement = select(Conversation).where(theirs, stays).with_for_update(of=Conversation)
+    staying = await uow.session.execute(statement, execution_options={"populate_existing": True})
+    if (found := staying.scalar_one_or_none()) is not None:
+        return found
+    moving = (await uow.session.execute(select(Conversation.id).where(theirs))).scalar_one_or_none()
+    if moving is None:
+        return None
+    conversation = await lock(uow, moving)
+    return conversation if conversation.status is not ConversationStatus.CLOSED else None
+
+
+async def _find_reopenable(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> UUID | None:
+    """The last one, if it was closed within the hours that its queue allows."""
+    statement = (
+        select(Conversation.id, Conversation.closed_at, Conversation.queue_id)
+        .where(Conversation.channel_id == channel_id, Conversation.contact_id == contact_id)
+        .order_by(col(Conversation.id).desc())
+        .limit(1)
+    )
+    last = (await uow.session.execute(statement)).one_or_none()
+    if last is None or last.closed_at is None:
+        return None
+    queue = (await queues.by_ids(uow.session, [last.queue_id])).get(last.queue_id) if last.queue_id else None
+    hours = queue.reopen_within_hours if queue else DEFAULT_REOPEN_HOURS
+    return last.id if uow.now() - last.closed_at < timedelta(hours=hours) else None
+
+
+async def _insert(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation | None:
+    """A new row, or None where another transaction made one first."""
+    row = Conversation(
+        number=0,
+        status=ConversationStatus.QUEUED,
+        priority=ConversationPriority.NORMAL,
+        channel_id=channel.id,
+        contact_id=contact.id,
+        contact_name=contact.name,
+        last_activity_at=uow.now(),
+        created_at=uow.now(),
+        updated_at=uow.now(),
+    )
+    values = row.model_dump(exclude={"organization_id", "number"})
+    number = await _next_number(uow)
+    inserted = (
+        uow.insert(Conversation, {**values, "number": number})
+        .on_conflict_do_nothing(
+            index_elements=["organization_id", "channel_id", "contact_id"],
+            index_where=sa.text("status <> 'CLOSED'"),
+        )
+        .returning(Conversation)
+    )
+    return (await uow.session.execute(inserted)).scalar_one_or_none()
+
+
+async def _next_number(uow: UnitOfWork) -> int:
+    """Counts from 1 inside the organization; a number whose transaction rolls back is given again."""
+    first = uow.insert(ConversationCounter, {"id": uow.organization_id, "last_number": 1})
+    counted = first.on_conflict_do_update(
+        index_elements=["organization_id", "id"],
+        set_={"last_number": ConversationCounter.last_number + 1},
+    ).returning(col(ConversationCounter.last_number))
+    return int((await uow.session.execute(counted)).scalar_one())
