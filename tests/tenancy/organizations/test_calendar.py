@@ -1,6 +1,7 @@
 """Opening time, to the second: days, nights, holidays, and both changes of the clock (D23)."""
 
 import datetime as dt
+from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -191,25 +192,27 @@ def hours(draw: st.DrawFn) -> tuple[OpeningSpan, ...]:
 def walked(kept: Calendar, start: dt.datetime, minutes: int) -> list[bool]:
     """Whether it is open in each minute: by the latest time that the clock has shown until then."""
     zone, shown = ZoneInfo(kept.zone), dt.datetime.min  # noqa: DTZ901 - by the wall clock
+    days: dict[dt.date, set[dt.datetime]] = {}
     found = []
     for index in range(-180, minutes):
         shown = max(shown, (start + index * MINUTE).astimezone(zone).replace(tzinfo=None))
+        today = shown.date()
+        for day in (today, today - dt.timedelta(days=1)):
+            if day not in days:
+                days[day] = set(_open_minutes(kept, day))
         if index >= 0:
-            found.append(_is_open(kept, shown))
+            found.append(any(shown in days[day] for day in (today, today - dt.timedelta(days=1))))
     return found
 
 
-def _is_open(kept: Calendar, shown: dt.datetime) -> bool:
-    for back in (0, 1):
-        day = shown.date() - dt.timedelta(days=back)
-        passed = (shown - dt.datetime.combine(day, dt.time())).total_seconds()
-        spans = [one for one in kept.spans if one.weekday is tuple(Weekday)[day.weekday()]]
-        closed = kept.holiday_region is not None and calendars.is_holiday(kept.holiday_region, day)
-        for one in spans:
-            opens = one.start % 86400
-            if not closed and opens <= passed < opens + one.end - one.start:
-                return True
-    return False
+def _open_minutes(kept: Calendar, day: dt.date) -> Iterator[dt.datetime]:
+    """All that the clock shows while the spans are open that start on this day."""
+    if kept.holiday_region is not None and calendars.is_holiday(kept.holiday_region, day):
+        return
+    for one in kept.spans:
+        if one.weekday is tuple(Weekday)[day.weekday()]:
+            opens = dt.datetime.combine(day, one.opens_at)
+            yield from (opens + index * MINUTE for index in range((one.end - one.start) // 60))
 
 
 @settings(max_examples=40, deadline=None)
