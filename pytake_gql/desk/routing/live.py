@@ -8,6 +8,7 @@ from uuid import UUID
 import strawberry
 
 from pytake_gql.desk.conversations import queries as conversations
+from pytake_gql.desk.conversations import service
 from pytake_gql.desk.conversations.nodes import Conversation
 from pytake_gql.desk.conversations.timeline import inbox_topic, queue_topic
 from pytake_gql.desk.queues import service as queues
@@ -201,12 +202,19 @@ async def _inbox_changes(info: Info, heard: Iterable[Wake], *, mine: bool) -> li
     async with info.context.read() as session:
         rows = await conversations.visible(session, member, list(past))
         serves = await queues.queue_ids_of(session, member.member_id)
+        shown = {id_ for id_, row in rows.items() if not mine or row.assignee_id == member.member_id}
+        gone = [
+            id_
+            for id_, (_, assignee, queue) in past.items()
+            if id_ not in shown and _was_followed(member, assignee, queue, serves, mine=mine)
+        ]
+        # A wake-up proves nothing: what it names is told only if it is a conversation of the organization.
+        left = await service.by_ids(session, gone) if gone else {}
     updates: list[Any] = []
-    for id_, (_, assignee, queue) in past.items():
-        row = rows.get(id_)
-        if row is not None and (not mine or row.assignee_id == member.member_id):
-            updates.append(InboxConversationChanged(conversation=Conversation.of(row)))
-        elif _was_followed(member, assignee, queue, serves, mine=mine):
+    for id_ in past:
+        if id_ in shown:
+            updates.append(InboxConversationChanged(conversation=Conversation.of(rows[id_])))
+        elif id_ in left:
             updates.append(InboxConversationLeft(conversation_id=strawberry.ID(global_id("Conversation", id_))))
     return updates
 
