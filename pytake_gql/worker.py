@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pytake_gql import bootstrap
 from pytake_gql.desk.conversations import jobs as conversations
 from pytake_gql.desk.conversations import messages
+from pytake_gql.desk.conversations import service as snoozes
 from pytake_gql.desk.conversations.ports import Channels
 from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
@@ -29,6 +30,7 @@ from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings
 from pytake_gql.tenancy.mail import jobs as mail
 from pytake_gql.tenancy.mail.ports import Mailer
+from pytake_gql.tenancy.members import jobs as members
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]
     """Every job, by the name that it is enqueued under; arguments are ids as text."""
     return {
         "deliver_mail": lambda id_: mail.deliver_mail(ports, mailer, id_),
+        "lose_member": lambda of, id_: members.lose_member(ports, UUID(of), UUID(id_)),
+        "wake_conversation": lambda of, id_: conversations.wake_conversation(ports, UUID(of), UUID(id_)),
         "deliver_message": lambda of, id_: conversations.deliver_message(ports, channels, UUID(of), UUID(id_)),
     }
 
@@ -64,7 +68,17 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
             due = await messages.due(session, ports.clock.now(), _SWEPT_AT_MOST)
         return [Job("deliver_message", (str(of), str(id_))) for of, id_ in due]
 
-    return mails, unsent
+    async def snoozed() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await snoozes.due_to_wake(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("wake_conversation", (str(of), str(id_))) for of, id_ in due]
+
+    watch = members.Watch(ports)
+
+    async def lost() -> list[Job]:
+        return [Job("lose_member", (str(of), str(id_))) for of, id_ in await watch.lost(_SWEPT_AT_MOST)]
+
+    return mails, unsent, snoozed, lost
 
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:
@@ -175,7 +189,9 @@ class QueueReader:
             await self._worker.async_run()
         finally:
             await self._close(self._worker)
-            await pool.disconnect()
+            # A close that times out must not take the place of our own cancellation.
+            with suppress(RedisError, OSError, TimeoutError):
+                await pool.disconnect()
 
     @staticmethod
     async def _close(worker: Worker) -> None:
@@ -194,9 +210,12 @@ class Reconciler:
         self._places = asyncio.Semaphore(_SWEPT_AT_ONCE)
 
     async def run(self) -> None:
-        """Until cancelled; a sweep that fails does not keep the others from working."""
+        """Until cancelled; a sweep that fails, or whose jobs take long, does not keep the others from working."""
+        await asyncio.gather(*(self._repeat(sweep) for sweep in self._sweeps))
+
+    async def _repeat(self, sweep: Sweep) -> None:
         while True:
-            await asyncio.gather(*(self._sweep(sweep) for sweep in self._sweeps))
+            await self._sweep(sweep)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _sweep(self, sweep: Sweep) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from sqlmodel import col, select
 
 from pytake_gql import bootstrap, embedded, worker
-from pytake_gql.kernel import idempotency
+from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.idempotency import IdempotencyKey
 from pytake_gql.kernel.jobs import Job, JobQueue
 from pytake_gql.kernel.ports import Ports
@@ -100,9 +100,8 @@ async def reading(ports: Ports, mailer: RecordingMailer, queue: JobQueue) -> Asy
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        async with asyncio.timeout(HURRY):
+            await tasks.end([task])
 
 
 async def write_mail(ports: Ports) -> UUID:
