@@ -14,10 +14,12 @@ from pytake_gql.desk.channels.events import ChannelDeleted
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.conversations.ports import Channels
 from pytake_gql.desk.departments.events import DepartmentDeleted
-from pytake_gql.desk.queues import membership
+from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.events import QueueDeleted
 from pytake_gql.desk.routing import departures
+from pytake_gql.desk.skills import levels
+from pytake_gql.desk.skills.events import SkillDeleted
 from pytake_gql.development.servers import Lent, lend, state_directory
 from pytake_gql.insight.audit import service as audit
 from pytake_gql.kernel.bus import Bus
@@ -34,12 +36,15 @@ from pytake_gql.tenancy.auth.authority import SessionAuthority
 from pytake_gql.tenancy.mail.ports import Mailer
 from pytake_gql.tenancy.members import invitations
 from pytake_gql.tenancy.members.events import (
+    MemberAvailabilityChanged,
     MemberDeactivated,
     MemberInvited,
     MemberJoined,
     MemberQueuesSet,
     MemberRemoved,
+    MemberSkillsSet,
 )
+from pytake_gql.tenancy.members.heartbeat import Heartbeat
 from pytake_gql.tenancy.organizations.events import OrganizationCreated
 
 
@@ -66,11 +71,14 @@ def listeners() -> Listeners:
     heard.on(DepartmentDeleted, queues.refuse_while_queues_stand)
     heard.on(QueueDeleted, departures.on_queue_deleted)
     heard.on(ChannelDeleted, departures.on_channel_deleted)
+    heard.on(MemberAvailabilityChanged, departures.on_availability_changed)
     heard.on(MemberDeactivated, departures.on_member_deactivated)
     heard.on(MemberRemoved, departures.on_member_removed)
     heard.on(MemberInvited, membership.refuse_unknown_queues)
     heard.on(MemberJoined, membership.give_queues)
     heard.on(MemberQueuesSet, membership.replace_queues)
+    heard.on(MemberSkillsSet, levels.replace_skills)
+    heard.on(SkillDeleted, requirements.refuse_while_required)
     heard.on(MemberRemoved, membership.take_queues)
     return heard
 
@@ -94,8 +102,10 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
     database = Database(of.database_url, role=database_role, pool_size=of.database_pool_size)
     bus, jobs, tokens = Bus(redis), Jobs(queue), Tokens(of.secret_key, clock)
     authority = SessionAuthority(database, tokens, of)
+    units = UnitsOfWork(database, clock, bus, jobs, listeners(), of)
+    heartbeat = Heartbeat(units)
     try:
-        async with authority.following(bus):
+        async with authority.following(bus), heartbeat.beating():
             yield Ports(
                 settings=of,
                 clock=clock,
@@ -104,8 +114,9 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                 jobs=jobs,
                 limiter=Limiter(redis),
                 tokens=tokens,
-                units=UnitsOfWork(database, clock, bus, jobs, listeners(), of),
+                units=units,
                 authority=authority,
+                presence=heartbeat,
             )
     finally:
         await bus.close()

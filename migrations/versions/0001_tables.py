@@ -259,6 +259,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sessions_account_id"), "sessions", ["account_id"], unique=False)
     op.create_table(
+        "skills",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_skills_organization_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_skills")),
+        sa.UniqueConstraint("organization_id", "name", name=op.f("uq_skills_organization_id_name")),
+    )
+    op.create_table(
         "invitations",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -291,6 +302,35 @@ def upgrade() -> None:
         unique=True,
         postgresql_where="accepted_at IS NULL AND cancelled_at IS NULL",
     )
+    op.create_table(
+        "member_skills",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("skill_id", sa.Uuid(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.CheckConstraint("level BETWEEN 1 AND 5", name=op.f("ck_member_skills_level")),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "member_id"],
+            ["members.organization_id", "members.id"],
+            name=op.f("fk_member_skills_organization_id_member_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "skill_id"],
+            ["skills.organization_id", "skills.id"],
+            name=op.f("fk_member_skills_organization_id_skill_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_member_skills_organization_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_member_skills")),
+        sa.UniqueConstraint(
+            "organization_id", "member_id", "skill_id", name=op.f("uq_member_skills_organization_id_member_id_skill_id")
+        ),
+    )
+    op.create_index("ix_member_skills_skill", "member_skills", ["organization_id", "skill_id"], unique=False)
     op.create_table(
         "queues",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -401,6 +441,36 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_queue_members_member", "queue_members", ["organization_id", "member_id"], unique=False)
+    op.create_table(
+        "queue_skills",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("queue_id", sa.Uuid(), nullable=False),
+        sa.Column("skill_id", sa.Uuid(), nullable=False),
+        sa.Column("min_level", sa.Integer(), nullable=False),
+        sa.Column("is_mandatory", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("min_level BETWEEN 1 AND 5", name=op.f("ck_queue_skills_min_level")),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "queue_id"],
+            ["queues.organization_id", "queues.id"],
+            name=op.f("fk_queue_skills_organization_id_queue_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "skill_id"],
+            ["skills.organization_id", "skills.id"],
+            name=op.f("fk_queue_skills_organization_id_skill_id"),
+            ondelete="NO ACTION",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_queue_skills_organization_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_queue_skills")),
+        sa.UniqueConstraint(
+            "organization_id", "queue_id", "skill_id", name=op.f("uq_queue_skills_organization_id_queue_id_skill_id")
+        ),
+    )
+    op.create_index("ix_queue_skills_skill", "queue_skills", ["organization_id", "skill_id"], unique=False)
     op.create_table(
         "contact_identities",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -695,6 +765,8 @@ def downgrade() -> None:
     op.drop_table("conversations")
     op.drop_index("ix_contact_identities_contact", table_name="contact_identities")
     op.drop_table("contact_identities")
+    op.drop_index("ix_queue_skills_skill", table_name="queue_skills")
+    op.drop_table("queue_skills")
     op.drop_index("ix_queue_members_member", table_name="queue_members")
     op.drop_table("queue_members")
     op.drop_table("channels")
@@ -702,12 +774,15 @@ def downgrade() -> None:
     op.drop_table("refresh_tokens")
     op.drop_index("ix_queues_department", table_name="queues")
     op.drop_table("queues")
+    op.drop_index("ix_member_skills_skill", table_name="member_skills")
+    op.drop_table("member_skills")
     op.drop_index(
         "uq_invitations_open_email",
         table_name="invitations",
         postgresql_where="accepted_at IS NULL AND cancelled_at IS NULL",
     )
     op.drop_table("invitations")
+    op.drop_table("skills")
     op.drop_index(op.f("ix_sessions_account_id"), table_name="sessions")
     op.drop_table("sessions")
     op.drop_index(op.f("ix_password_resets_account_id"), table_name="password_resets")

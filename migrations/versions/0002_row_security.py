@@ -30,11 +30,16 @@ TENANT_TABLES = (
     "frontends",
     "idempotency_keys",
     "invitations",
+    "member_skills",
     "members",
     "messages",
     "queue_members",
+    "queue_skills",
     "queues",
     "routing_decisions",
+    "skills",
+    "sla_clocks",
+    "sla_policies",
     "timeline_entries",
 )
 # Of accounts and mails, which belong to persons, not to organizations.
@@ -111,6 +116,25 @@ FUNCTIONS = (
         "TABLE (organization_id uuid, message_id uuid)",
         """SELECT m.organization_id, m.id FROM messages m WHERE m.due_at <= until ORDER BY m.due_at LIMIT at_most""",
     ),
+    (
+        "engine_due_sla_clocks(until timestamptz, at_most integer)",
+        "TABLE (organization_id uuid, conversation_id uuid)",
+        """SELECT c.organization_id, c.conversation_id FROM sla_clocks c
+        WHERE c.due_at < until AND c.running_since IS NOT NULL AND c.breached_at IS NULL
+        ORDER BY c.due_at LIMIT at_most""",
+    ),
+    (
+        "engine_due_snoozes(until timestamptz, at_most integer)",
+        "TABLE (organization_id uuid, conversation_id uuid)",
+        """SELECT c.organization_id, c.id FROM conversations c
+        WHERE c.status = 'SNOOZED' AND c.snoozed_until <= until ORDER BY c.snoozed_until LIMIT at_most""",
+    ),
+    (
+        "engine_lost_members(until timestamptz, at_most integer)",
+        "TABLE (organization_id uuid, member_id uuid)",
+        """SELECT m.organization_id, m.id FROM members m
+        WHERE m.availability <> 'OFFLINE' AND m.lost_at <= until ORDER BY m.lost_at LIMIT at_most""",
+    ),
 )
 
 
@@ -147,6 +171,7 @@ def upgrade() -> None:
             "capacity",
             "load",
             "availability",
+            "lost_at",
             "id",
             "account_id",
             "role",
@@ -162,11 +187,12 @@ def upgrade() -> None:
     )
     open_to_engine("queues", "organization_id", "id", "auto_assign", "routing_strategy", "priority")
     open_to_engine("queue_members", "organization_id", "queue_id", "member_id")
-    open_to_engine("conversations", "organization_id", "id", "queue_id", "status")
+    open_to_engine("conversations", "organization_id", "id", "queue_id", "status", "snoozed_until")
     open_to_engine("channels", "organization_id", "id")
     open_to_engine("invitations", "organization_id", "id", "token_hash")
     open_to_engine("frontends", "organization_id", "origin", "is_active")
     open_to_engine("messages", "organization_id", "id", "due_at")
+    open_to_engine("sla_clocks", "organization_id", "conversation_id", "due_at", "running_since", "breached_at")
     open_to_engine("idempotency_keys", "organization_id", "created_at")
     for signature, returns, body in FUNCTIONS:
         create_engine_function(signature, returns, body)

@@ -9,7 +9,7 @@ from pytake_gql.kernel.clock import Clock
 from pytake_gql.kernel.db import Database
 from pytake_gql.kernel.jobs import Jobs
 from pytake_gql.kernel.limiter import Limiter
-from pytake_gql.kernel.principal import Principal
+from pytake_gql.kernel.principal import MemberPrincipal, Principal
 from pytake_gql.kernel.settings import Settings
 from pytake_gql.kernel.tokens import Tokens
 from pytake_gql.kernel.unit_of_work import UnitsOfWork
@@ -44,6 +44,18 @@ class Authority(Protocol):
         ...
 
 
+class Presence(Protocol):
+    """Hears who has a live connection to this process; it answers at once and tells the rest of us later (D19)."""
+
+    def came(self, principal: MemberPrincipal) -> None:
+        """One connection more."""
+        ...
+
+    def left(self, principal: MemberPrincipal) -> None:
+        """One connection less."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     settings: Settings
@@ -55,3 +67,4 @@ class Ports:
     tokens: Tokens
     units: UnitsOfWork
     authority: Authority
+    presence: Presence

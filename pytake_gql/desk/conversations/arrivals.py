@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations import service
+from pytake_gql.desk.conversations import departed, service
 from pytake_gql.desk.conversations.locks import lock
 from pytake_gql.desk.conversations.models import (
     Conversation,
@@ -19,7 +19,6 @@ from pytake_gql.desk.conversations.models import (
 )
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.kernel.unit_of_work import UnitOfWork
-from pytake_gql.tenancy.members.models import Availability, Member
 
 DEFAULT_REOPEN_HOURS = 72
 """Of a conversation in no queue."""
@@ -47,23 +46,23 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
 
 async def _find_open(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> Conversation | None:
     """The open conversation, locked; one that will not stay where it is, after its agent."""
-    theirs = sa.and_(
-        col(Conversation.channel_id) == channel_id,
-        col(Conversation.contact_id) == contact_id,
-        col(Conversation.status) != ConversationStatus.CLOSED,
+    theirs = select(Conversation).where(
+        Conversation.channel_id == channel_id,
+        Conversation.contact_id == contact_id,
+        Conversation.status != ConversationStatus.CLOSED,
     )
-    is_away = select(Member.id).where(
-        Member.id == Conversation.assignee_id, Member.availability == Availability.OFFLINE
-    )
-    stays = sa.and_(col(Conversation.status) != ConversationStatus.SNOOZED, ~is_away.exists())
-    statement = select(Conversation).where(theirs, stays).with_for_update(of=Conversation)
-    staying = await uow.session.execute(statement, execution_options={"populate_existing": True})
-    if (found := staying.scalar_one_or_none()) is not None:
-        return found
-    moving = (await uow.session.execute(select(Conversation.id).where(theirs))).scalar_one_or_none()
-    if moving is None:
-        return None
-    conversation = await lock(uow, moving)
+    async with uow.session.begin_nested() as attempt:
+        locked = await uow.session.execute(theirs.with_for_update(), execution_options={"populate_existing": True})
+        found = locked.scalar_one_or_none()
+        if found is None:
+            return None
+        is_snoozed = found.status is ConversationStatus.SNOOZED
+        if not is_snoozed and not await departed.has_lost_its_agent(uow.session, found):
+            return found
+        open_id = found.id
+        # The savepoint gives the lock back: the agent comes first.
+        await attempt.rollback()
+    conversation = await lock(uow, open_id)
     return conversation if conversation.status is not ConversationStatus.CLOSED else None
 
 

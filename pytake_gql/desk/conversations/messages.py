@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations import arrivals, events, service
+from pytake_gql.desk.conversations import arrivals, departed, events, service
 from pytake_gql.desk.conversations.models import (
     AuthorKind,
     Conversation,
@@ -96,6 +96,8 @@ async def receive(
     uow.emit(events.MessageReceived(entity_id=conversation.id, message_id=message.id))
     if conversation.status is ConversationStatus.SNOOZED:
         await service.hand_back(uow, conversation, reason=MoveReason.WOKEN)
+    elif await departed.has_lost_its_agent(uow.session, conversation):
+        await departed.send_back(uow, conversation)
     return conversation, message
 
 

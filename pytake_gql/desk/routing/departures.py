@@ -1,26 +1,39 @@
 """What becomes of conversations when a member, a queue or a channel goes; each listens inside that transaction."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlmodel import col, select
 
 from pytake_gql.desk.channels.events import ChannelDeleted
-from pytake_gql.desk.conversations import service
-from pytake_gql.desk.conversations.locks import lock
+from pytake_gql.desk.conversations import departed, service
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
 from pytake_gql.desk.queues.events import QueueDeleted
 from pytake_gql.kernel.errors import UserErrorCode, refuse
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import slots
-from pytake_gql.tenancy.members.events import MemberDeactivated, MemberRemoved
+from pytake_gql.tenancy.members.events import MemberAvailabilityChanged, MemberDeactivated, MemberRemoved
 
 
 async def on_member_removed(uow: UnitOfWork, event: MemberRemoved) -> None:
-    await _give_up(uow, event.entity_id, event.reassign_to_id)
+    """All that the member had goes to the successor, else back to its queue with its place kept (D6, D20)."""
+    held = await _held(uow, event.entity_id, ConversationStatus.ACTIVE, ConversationStatus.SNOOZED)
+    for conversation in held:
+        heir_id = event.reassign_to_id
+        if heir_id is not None and (heir := await slots.take_slot(uow, heir_id, force=True)):
+            await service.release(uow, conversation)
+            service.give(uow, conversation, heir, reason=MoveReason.AGENT_LOST)
+        else:
+            await departed.send_back(uow, conversation)
+
+
+async def on_availability_changed(uow: UnitOfWork, event: MemberAvailabilityChanged) -> None:
+    if event.is_offline:
+        await _send_back_who_waits(uow, event.entity_id)
 
 
 async def on_member_deactivated(uow: UnitOfWork, event: MemberDeactivated) -> None:
-    await _give_up(uow, event.entity_id, None)
+    await _send_back_who_waits(uow, event.entity_id)
 
 
 async def on_queue_deleted(uow: UnitOfWork, event: QueueDeleted) -> None:
@@ -48,17 +61,23 @@ async def on_channel_deleted(uow: UnitOfWork, event: ChannelDeleted) -> None:
         refuse(UserErrorCode.WRONG_STATE, "There are conversations on this channel.", "id")
 
 
-async def _give_up(uow: UnitOfWork, member_id: UUID, successor_id: UUID | None) -> None:
-    """What the member had open goes to the successor, else back to its queue with its place kept (D6, D20)."""
-    held = select(Conversation.id).where(
-        Conversation.assignee_id == member_id,
-        col(Conversation.status).in_([ConversationStatus.ACTIVE, ConversationStatus.SNOOZED]),
+async def _send_back_who_waits(uow: UnitOfWork, member_id: UUID) -> None:
+    """Whoever waits for the member waits in the queue from now on; the others do once they write again (D20)."""
+    for conversation in await _held(uow, member_id, ConversationStatus.ACTIVE):
+        if await departed.waits_for_its_agent(uow.session, conversation.id):
+            await departed.send_back(uow, conversation)
+
+
+async def _held(uow: UnitOfWork, member_id: UUID, *statuses: ConversationStatus) -> Sequence[Conversation]:
+    """The member's conversations, all locked: a contact who writes now writes before this or after it.
+
+    The member's row is locked already, by whoever says that it goes: always in the order agent, conversation (D11).
+    """
+    held = (
+        select(Conversation)
+        .where(Conversation.assignee_id == member_id, col(Conversation.status).in_(statuses))
+        .order_by(col(Conversation.id))
+        .with_for_update()
     )
-    for conversation_id in (await uow.session.execute(held.order_by(col(Conversation.id)))).scalars().all():
-        conversation = await lock(uow, conversation_id, besides=successor_id)
-        await service.release(uow, conversation)
-        taken = await slots.take_slot(uow, successor_id, force=True) if successor_id else None
-        if taken is not None:
-            service.give(uow, conversation, taken, reason=MoveReason.AGENT_LOST)
-        else:
-            await service.enqueue(uow, conversation, conversation.queue_id, keeps_place=True)
+    locked = await uow.session.execute(held, execution_options={"populate_existing": True})
+    return locked.scalars().all()

@@ -67,6 +67,8 @@ class Sockets:
         if self._holders[holder] >= SOCKETS_A_MEMBER:
             return False
         self._holders[holder] += 1
+        if isinstance(principal, MemberPrincipal):
+            self._ports.presence.came(principal)
         return True
 
     def remove(self, socket: Open) -> None:
@@ -75,6 +77,8 @@ class Sockets:
         _less(self._addresses, socket.address)
         if socket.principal is not None:
             _less(self._holders, _holder(socket.principal))
+            if isinstance(socket.principal, MemberPrincipal):
+                self._ports.presence.left(socket.principal)
         if not self._open and self._watcher is not None:
             # It takes a moment to end; a socket that opens meanwhile gets a watcher of its own.
             self._ending.add(self._watcher)

@@ -43,6 +43,19 @@ class MemberQueuesSet(Event):
     queue_ids: tuple[UUID, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemberSkillsSet(Event):
+    """The member is to have these skills, each with a level, and no others; whoever knows skills refuses what is wrong.
+
+    The caller's path is `skills`, the audit log's entry that of whoever writes them down.
+    """
+
+    entity: ClassVar[str] = "Member"
+    is_audited: ClassVar[bool] = False
+
+    skills: tuple[tuple[UUID, int], ...]
+
+
 class MemberDeactivated(Event):
     """Still a member, but not at work: what waits for this member goes elsewhere."""
 
@@ -58,8 +71,23 @@ class MemberRemoved(Event):
     reassign_to_id: UUID | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MemberAvailabilityChanged(Event):
     """Presence, not rights: it comes and goes too often for the audit log."""
+
+    entity: ClassVar[str] = "Member"
+    is_audited: ClassVar[bool] = False
+
+    is_offline: bool
+    """Whether the member is OFFLINE from now on, and was not before."""
+
+
+class MemberLost(MemberAvailabilityChanged):
+    """OFFLINE, because no live connection was seen for a grace (D19)."""
+
+
+class MemberSeen(Event):
+    """Has a live connection, and had none before."""
 
     entity: ClassVar[str] = "Member"
     is_audited: ClassVar[bool] = False

@@ -45,6 +45,8 @@ class Member(TenantModel, table=True):
             postgresql_where="removed_at IS NULL",
         ),
         sa.Index("ix_members_name", "organization_id", "name", "id"),
+        # Without lost_at, so that a beat touches no index.
+        sa.Index("ix_members_at_work", "organization_id", "id", postgresql_where="availability <> 'OFFLINE'"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"]),
         within_organization(),
     )
@@ -60,6 +62,10 @@ class Member(TenantModel, table=True):
         default=ConversationScope.QUEUES, sa_type=text_enum(ConversationScope)
     )
     last_seen_at: datetime | None = Field(default=None, sa_type=Instant)
+    lost_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the member turns OFFLINE, unless a connection tells of life before (D19)."""
+    offline_since: datetime | None = Field(default=None, sa_type=Instant)
+    """When the member last went OFFLINE; null for one who never was anything else."""
     capacity: int = 5
     load: int = 0
     """Conversations ACTIVE with this member; kept by whoever assigns and releases, under the row's lock (D11)."""

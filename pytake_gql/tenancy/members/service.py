@@ -15,12 +15,13 @@ from pytake_gql.kernel.pagination import Key, Page, Window, fetch_page
 from pytake_gql.kernel.ports import AUTHORITY_TOPIC
 from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
 from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.events import (
-    MemberAvailabilityChanged,
     MemberDeactivated,
     MemberJoined,
     MemberQueuesSet,
     MemberRemoved,
+    MemberSkillsSet,
     MemberUpdated,
 )
 from pytake_gql.tenancy.members.models import Account, Availability, Member
@@ -55,13 +56,11 @@ async def join(uow: UnitOfWork, account: Account, *, name: str, role: Role, queu
 
 
 async def update(uow: UnitOfWork, member_id: UUID, changes: Changes) -> Member:
-    """`queue_ids` among the changes is the whole list, which those who know queues write down."""
+    """`queue_ids` and `skills` among the changes are whole lists, which those who know queues and skills write down."""
     await one_at_a_time(uow, "members")
     member = await get(uow, member_id)
     values = _checked(changes)
-    if values.get("is_active") is False:
-        values["availability"] = Availability.OFFLINE
-    queue_ids = values.pop("queue_ids", None)
+    queue_ids, skills = values.pop("queue_ids", None), values.pop("skills", None)
     problems = Problems()
     with problems.gather():
         _may_set_rights(uow, member, values)
@@ -74,7 +73,10 @@ async def update(uow: UnitOfWork, member_id: UUID, changes: Changes) -> Member:
         uow.wake(AUTHORITY_TOPIC, str(member.id))
     if queue_ids is not None:
         uow.emit(MemberQueuesSet(entity_id=member.id, queue_ids=tuple(queue_ids)))
+    if skills is not None:
+        uow.emit(MemberSkillsSet(entity_id=member.id, skills=tuple(skills)))
     if was_active and not member.is_active:
+        presence.choose(uow, member, Availability.OFFLINE)
         uow.emit(MemberDeactivated(entity_id=member.id))
     return member
 
@@ -82,6 +84,7 @@ async def update(uow: UnitOfWork, member_id: UUID, changes: Changes) -> Member:
 async def remove(uow: UnitOfWork, member_id: UUID, reassign_to_id: UUID | None) -> Member:
     """Takes the member out; the row stays for what it wrote. Sessions end, conversations go elsewhere."""
     await one_at_a_time(uow, "members")
+    await lock_in_order(uow, member_id, reassign_to_id)
     member = await get(uow, member_id)
     if is_self(uow, member):
         refuse(UserErrorCode.WRONG_STATE, "Nobody removes oneself.", "id")
@@ -111,9 +114,15 @@ async def set_availability(uow: UnitOfWork, by: MemberPrincipal, availability: A
     """What the caller chose; at home, like the profile."""
     await uow.enter(by.home_organization_id)
     member = await get(uow, by.member_id)
-    if changed := change(member, {"availability": availability}):
-        uow.emit(MemberAvailabilityChanged(entity_id=member.id, changes=changed))
+    presence.choose(uow, member, availability)
     return member
+
+
+async def lock_in_order(uow: UnitOfWork, *member_ids: UUID | None) -> None:
+    """Locks the rows of several members as everybody does, by id: nobody waits in a circle (D11)."""
+    wanted = [member_id for member_id in member_ids if member_id is not None]
+    rows = select(Member.id).where(col(Member.id).in_(wanted)).order_by(col(Member.id))
+    await uow.session.execute(rows.with_for_update(key_share=True))
 
 
 async def get(uow: UnitOfWork, member_id: UUID, *path: str) -> Member:
@@ -190,7 +199,7 @@ def _checked(changes: Changes) -> Changes:
         with problems.gather():
             given = changes["avatar_url"].strip()
             values["avatar_url"] = text.web_address(given, "avatar_url") if given else None
-    for name in ("role", "is_active", "conversation_scope", "capacity", "queue_ids"):
+    for name in ("role", "is_active", "conversation_scope", "capacity", "skills", "queue_ids"):
         if name in changes and changes[name] is None:
             problems.add(UserErrorCode.REQUIRED, "This is required.", name)
     if not 0 <= (changes.get("capacity") or 0) <= LARGEST_CAPACITY:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
 
 
@@ -22,7 +23,10 @@ async def take_slot(uow: UnitOfWork, member_id: UUID, *, force: bool = False) ->
         statement = statement.where(col(Member.load) < col(Member.capacity))
     taken = statement.values(load=col(Member.load) + 1, last_assigned_at=uow.now()).returning(Member)
     found = await uow.session.execute(taken, execution_options={"populate_existing": True})
-    return found.scalar_one_or_none()
+    member = found.scalar_one_or_none()
+    if member is not None:
+        presence.tell(uow, member_id)
+    return member
 
 
 async def free_slot(uow: UnitOfWork, member_id: UUID) -> None:
@@ -33,3 +37,4 @@ async def free_slot(uow: UnitOfWork, member_id: UUID) -> None:
         .values(load=col(Member.load) - 1)
         .execution_options(synchronize_session="fetch")
     )
+    presence.tell(uow, member_id)
