@@ -103,6 +103,16 @@ class CloseConversationInput:
 
 
 @input_type
+class SnoozeConversationInput:
+    """What is put aside."""
+
+    id: strawberry.ID
+    """The conversation; somebody must have it."""
+    until: datetime
+    """When it comes back, at most a year ahead; it does before, when the contact writes."""
+
+
+@input_type
 class ReopenConversationInput:
     """What goes on."""
 
@@ -210,6 +220,12 @@ class ConversationMutation:
         row = await service.close(info.context.uow, local_id("Conversation", input.id, "id"))
         if input.note:
             messages.note(info.context.uow, row, input.note)
+        return ConversationPayload(conversation=Conversation.of(row))
+
+    @mutation(Role.AGENT)
+    async def snooze_conversation(self, info: Info, input: SnoozeConversationInput) -> ConversationPayload:
+        """Puts it aside until then, or until the contact writes; meanwhile it takes no slot of its assignee."""
+        row = await service.snooze(info.context.uow, local_id("Conversation", input.id, "id"), input.until)
         return ConversationPayload(conversation=Conversation.of(row))
 
     @mutation(Role.AGENT)

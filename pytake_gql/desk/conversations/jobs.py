@@ -1,4 +1,8 @@
-"""Sending what members wrote: claim, call outside the transaction, write the outcome (D27, E4, E8)."""
+"""What is due in conversations.
+
+Sending what members wrote: claim, call outside the transaction, write the outcome (D27, E4, E8). Waking what was put
+aside (D4).
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel, ChannelKind
-from pytake_gql.desk.conversations import messages
+from pytake_gql.desk.conversations import messages, service
 from pytake_gql.desk.conversations.models import Message, MessageStatus
 from pytake_gql.desk.conversations.ports import Channels, DeliveryFailed, Outgoing
 from pytake_gql.kernel.ports import Ports
@@ -61,6 +65,12 @@ async def deliver_message(ports: Ports, channels: Channels, organization_id: UUI
         return False
     await _finish(ports, message, MessageStatus.SENT, provider_id=provider_id)
     return True
+
+
+async def wake_conversation(ports: Ports, organization_id: UUID, conversation_id: UUID) -> bool:
+    """Hands a snoozed conversation back, if its time has come; says whether it did. Safe to run twice."""
+    async with ports.units.of_system(organization_id) as uow:
+        return await service.wake(uow, conversation_id)
 
 
 async def _claim(uow: UnitOfWork, message_id: UUID) -> Claim | None:

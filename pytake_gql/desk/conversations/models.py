@@ -70,6 +70,7 @@ class Conversation(TenantModel, table=True):
             *("organization_id", "queue_id", "sla_due_at", "waiting_rank", "eligible_since", "id"),
             postgresql_where="status = 'QUEUED'",
         ),
+        sa.Index("ix_conversations_snoozed", "snoozed_until", postgresql_where="status = 'SNOOZED'"),
         belongs_to("channels", "channel_id"),
         belongs_to("contacts", "contact_id"),
         belongs_to("members", "assignee_id"),

@@ -23,7 +23,7 @@ async def way(uow: UnitOfWork, conversation_id: UUID, queue_id: UUID | None) -> 
     passed: list[UUID] = []
     at = queue_id
     while at is not None and at not in passed and len(passed) <= MOST_HOPS:
-        queue = await _read(uow, at)
+        queue = await find(uow, at)
         if queue is None:
             break
         passed.append(queue.id)
@@ -33,7 +33,8 @@ async def way(uow: UnitOfWork, conversation_id: UUID, queue_id: UUID | None) -> 
     return passed[:1]
 
 
-async def _read(uow: UnitOfWork, queue_id: UUID) -> Queue | None:
+async def find(uow: UnitOfWork, queue_id: UUID) -> Queue | None:
+    """The queue as it is now; until the commit it is not deleted, but may be changed."""
     statement = select(Queue).where(Queue.id == queue_id).with_for_update(read=True, key_share=True)
     found = await uow.session.execute(statement, execution_options={"populate_existing": True})
     return found.scalar_one_or_none()

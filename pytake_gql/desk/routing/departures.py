@@ -51,7 +51,7 @@ async def on_queue_deleted(uow: UnitOfWork, event: QueueDeleted) -> None:
                 "Conversations wait in this queue: say where they are to go.",
                 "move_to_queue_id",
             )
-        await service.enqueue(uow, conversation, event.move_to_queue_id, keeps_place=True)
+        await service.transfer(uow, conversation, event.move_to_queue_id, keeps_place=True)
 
 
 async def on_channel_deleted(uow: UnitOfWork, event: ChannelDeleted) -> None:

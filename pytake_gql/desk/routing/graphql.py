@@ -118,6 +118,20 @@ class AssignConversationInput:
     """May exceed the member's capacity; org admins only."""
 
 
+@input_type
+class TransferConversationInput:
+    """Where it is to go: to a queue or to a member, one of the two."""
+
+    id: strawberry.ID
+    """The conversation; a flow that still speaks is ended."""
+    queue_id: strawberry.ID | None = None
+    """The queue in which it is to wait."""
+    member_id: strawberry.ID | None = None
+    """The member who is to have it; one who may not have it is refused with the reason."""
+    note: str | None = None
+    """What the next one should know: an internal note in the timeline."""
+
+
 @object_type
 class PullNextConversationPayload:
     """With nothing to take, conversation is null, emptyReason tells why, and userErrors is empty."""
@@ -150,4 +164,16 @@ class RoutingMutation:
         conversation_id = local_id("Conversation", input.id, "id")
         member_id = local_id("Member", input.member_id, "member_id") if input.member_id else None
         row = await service.assign(info.context.uow, conversation_id, member_id, force=input.force)
+        return ConversationPayload(conversation=Conversation.of(row))
+
+    @mutation(Role.AGENT)
+    async def transfer_conversation(self, info: Info, input: TransferConversationInput) -> ConversationPayload:
+        """Sends a conversation to a queue, where it waits anew, or to a member."""
+        row = await service.transfer(
+            info.context.uow,
+            local_id("Conversation", input.id, "id"),
+            queue_id=local_id("Queue", input.queue_id, "queue_id") if input.queue_id else None,
+            member_id=local_id("Member", input.member_id, "member_id") if input.member_id else None,
+            note=input.note,
+        )
         return ConversationPayload(conversation=Conversation.of(row))

@@ -1,4 +1,4 @@
-"""How conversations reach agents: pulled, assigned, handed back (D7, D11, D15, D18)."""
+"""How conversations reach agents: pulled, assigned, transferred (D7, D11, D15, D18, D22)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from pytake_gql.desk.conversations import order, service, states
+from pytake_gql.desk.conversations import messages, order, overflow, service, states
 from pytake_gql.desk.conversations.locks import lock
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
 from pytake_gql.desk.departments import service as departments
+from pytake_gql.desk.queues import hours
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.models import Queue, QueueMember
 from pytake_gql.kernel import idempotency
-from pytake_gql.kernel.errors import UserErrorCode, refuse
+from pytake_gql.kernel.errors import UserErrorCode, not_found, refuse
 from pytake_gql.kernel.principal import MemberPrincipal, Role
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import service as members
@@ -55,6 +56,10 @@ async def pull(
     serving = await _serving(uow, caller.member_id, queue_id, department_id)
     if not serving:
         return Pulled(empty_reason=PullEmptyReason.NOT_A_MEMBER)
+    are_open = await hours.open_among(uow.session, serving, uow.now())
+    serving = [queue for queue in serving if queue.id in are_open]
+    if not serving:
+        return Pulled(empty_reason=PullEmptyReason.OUTSIDE_OPENING_HOURS)
     async with uow.session.begin_nested() as attempt:
         member = await slots.take_slot(uow, caller.member_id)
         if member is None:
@@ -80,8 +85,52 @@ async def assign(uow: UnitOfWork, conversation_id: UUID, member_id: UUID | None,
         await service.release(uow, conversation)
         await service.enqueue(uow, conversation, conversation.queue_id, keeps_place=True)
         return conversation
-    if conversation.status is ConversationStatus.ACTIVE and conversation.assignee_id == member_id:
-        return conversation
+    if conversation.status is not ConversationStatus.ACTIVE or conversation.assignee_id != member_id:
+        await _hand_to(uow, conversation, member_id, force=force)
+    return conversation
+
+
+async def transfer(
+    uow: UnitOfWork, conversation_id: UUID, *, queue_id: UUID | None, member_id: UUID | None, note: str | None
+) -> Conversation:
+    """Sends it to a queue, where it waits anew (D6), or to a member, and leaves the note in its timeline (D22).
+
+    A queue that is full or closed overflows (D9); a member who may not have it is refused with the reason.
+    """
+    if queue_id is None and member_id is None:
+        refuse(UserErrorCode.REQUIRED, "Say to which queue or to which member.", "queue_id")
+    if queue_id is not None and member_id is not None:
+        refuse(UserErrorCode.INVALID, "To a queue or to a member, not to both.", "member_id")
+    conversation = await lock(uow, conversation_id, besides=member_id)
+    if conversation.status is ConversationStatus.CLOSED:
+        refuse(UserErrorCode.WRONG_STATE, "A closed conversation is not transferred: reopen it first.", "id")
+    if queue_id is not None:
+        await _require_other(uow, conversation, queue_id)
+        await service.transfer(uow, conversation, queue_id, note=note or None)
+    elif member_id is not None:
+        if conversation.status is ConversationStatus.ACTIVE and conversation.assignee_id == member_id:
+            template = "{name} has this conversation already."
+            refuse(UserErrorCode.WRONG_STATE, template, "member_id", name=conversation.assignee_name)
+        await _hand_to(uow, conversation, member_id, force=False)
+    if note:
+        messages.note(uow, conversation, note)
+    return conversation
+
+
+async def _require_other(uow: UnitOfWork, conversation: Conversation, queue_id: UUID) -> None:
+    """The queue is there and active, and not the one in which it waits."""
+    queue = await overflow.find(uow, queue_id)
+    if queue is None:
+        raise not_found("queue_id")
+    if not queue.is_active:
+        refuse(UserErrorCode.WRONG_STATE, "{name} is not active.", "queue_id", name=queue.name)
+    if conversation.status is ConversationStatus.QUEUED and conversation.queue_id == queue_id:
+        template = "The conversation waits in {name} already."
+        refuse(UserErrorCode.WRONG_STATE, template, "queue_id", name=queue.name)
+
+
+async def _hand_to(uow: UnitOfWork, conversation: Conversation, member_id: UUID, *, force: bool) -> None:
+    """Gives it to the member, from whoever has it; refuses with the reason who may not have it."""
     member = await _assignable(uow, conversation, member_id, force=force)
     if conversation.status is not ConversationStatus.ACTIVE:
         states.require(conversation.status, ConversationStatus.ACTIVE)
@@ -90,7 +139,6 @@ async def assign(uow: UnitOfWork, conversation_id: UUID, member_id: UUID | None,
     if taken is None:
         refuse(UserErrorCode.LIMIT_REACHED, "{name} is at capacity.", "member_id", name=member.name)
     service.give(uow, conversation, taken, reason=MoveReason.MEMBER)
-    return conversation
 
 
 async def _serving(
