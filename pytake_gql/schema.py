@@ -8,6 +8,8 @@ from pytake_gql.desk.departments.graphql import DepartmentMutation, DepartmentQu
 from pytake_gql.desk.queues.graphql import QueueMutation, QueueQuery
 from pytake_gql.desk.routing.graphql import RoutingMutation
 from pytake_gql.desk.routing.live import RoutingSubscription
+from pytake_gql.desk.skills.graphql import SkillMutation, SkillQuery
+from pytake_gql.desk.sla.graphql import SlaClock
 from pytake_gql.desk.visitors.graphql import VisitorMutation, VisitorQuery
 from pytake_gql.desk.visitors.live import VisitorSubscription
 from pytake_gql.insight.audit.graphql import AuditQuery
@@ -16,6 +18,7 @@ from pytake_gql.kernel.graphql.schema import build
 from pytake_gql.kernel.graphql.types import object_type
 from pytake_gql.tenancy.auth.graphql import AuthMutation, AuthQuery
 from pytake_gql.tenancy.members.graphql import MemberMutation, MemberQuery
+from pytake_gql.tenancy.members.live import MemberSubscription
 from pytake_gql.tenancy.organizations.graphql import OrganizationMutation, OrganizationQuery
 
 
@@ -26,6 +29,7 @@ class Query(
     OrganizationQuery,
     MemberQuery,
     DepartmentQuery,
+    SkillQuery,
     QueueQuery,
     ContactQuery,
     ChannelQuery,
@@ -42,6 +46,7 @@ class Mutation(
     OrganizationMutation,
     MemberMutation,
     DepartmentMutation,
+    SkillMutation,
     QueueMutation,
     ContactMutation,
     ChannelMutation,
@@ -53,8 +58,8 @@ class Mutation(
 
 
 @object_type
-class Subscription(ConversationSubscription, RoutingSubscription, VisitorSubscription):
+class Subscription(ConversationSubscription, RoutingSubscription, MemberSubscription, VisitorSubscription):
     """Everything that can be followed live."""
 
 
-schema = build(Query, Mutation, Subscription, types=EVENT_TYPES)
+schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, SlaClock])
