@@ -6,6 +6,7 @@ from pytake_gql.desk.conversations import models as conversations
 from pytake_gql.desk.departments import models as departments
 from pytake_gql.desk.queues import models as queues
 from pytake_gql.desk.routing import models as routing
+from pytake_gql.desk.skills import models as skills
 from pytake_gql.insight.audit import models as audit
 from pytake_gql.kernel import idempotency, vault
 from pytake_gql.tenancy.auth import models as auth
@@ -26,5 +27,6 @@ __all__ = [
     "organizations",
     "queues",
     "routing",
+    "skills",
     "vault",
 ]

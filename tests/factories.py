@@ -13,6 +13,7 @@ from pytake_gql.desk.conversations.models import Conversation, ConversationPrior
 from pytake_gql.desk.conversations.order import waiting_rank
 from pytake_gql.desk.departments.models import Department
 from pytake_gql.desk.queues.models import Queue, QueueMember
+from pytake_gql.desk.skills.models import MemberSkill, Skill
 from pytake_gql.desk.visitors import service as visitors
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role, VisitorPrincipal
@@ -129,6 +130,16 @@ class Factory:
 
     async def serves(self, queue: Queue, member: Member) -> None:
         await self.save(queue.organization_id, QueueMember(queue_id=queue.id, member_id=member.id))
+
+    async def skill(self, organization: Organization, **values: Any) -> Skill:
+        row = Skill(**{"name": f"Assunto {uuid4().hex[:8]}", **values})
+        await self.save(organization.id, row)
+        return row
+
+    async def masters(self, member: Member, skill: Skill, level: int = 3) -> None:
+        """The member has the skill from now on."""
+        row = MemberSkill(member_id=member.id, skill_id=skill.id, level=level)
+        await self.save(member.organization_id, row)
 
     async def channel(self, organization: Organization, **values: Any) -> Channel:
         row = Channel(

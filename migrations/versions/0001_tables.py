@@ -533,7 +533,9 @@ def upgrade() -> None:
         sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("eligible_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("waiting_rank", sa.Integer(), nullable=True),
+        sa.Column("has_sla", sa.Boolean(), nullable=False),
         sa.Column("sla_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_sla_breached", sa.Boolean(), nullable=False),
         sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("snoozed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
@@ -715,6 +717,70 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "sla_clocks",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("target", sa.String(length=40), nullable=False),
+        sa.Column("cycle", sa.Integer(), nullable=False),
+        sa.Column("target_seconds", sa.Integer(), nullable=False),
+        sa.Column("used_seconds", sa.Float(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("running_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("met_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("breached_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "conversation_id"],
+            ["conversations.organization_id", "conversations.id"],
+            name=op.f("fk_sla_clocks_organization_id_conversation_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_sla_clocks_organization_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_sla_clocks")),
+        sa.UniqueConstraint(
+            "organization_id",
+            "conversation_id",
+            "target",
+            "cycle",
+            name=op.f("uq_sla_clocks_organization_id_conversation_id_target_cycle"),
+        ),
+    )
+    op.create_index(
+        "ix_sla_clocks_due",
+        "sla_clocks",
+        ["due_at"],
+        unique=False,
+        postgresql_where="running_since IS NOT NULL AND breached_at IS NULL",
+    )
+    op.create_table(
+        "sla_policies",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("first_response_minutes", sa.Integer(), nullable=True),
+        sa.Column("next_response_minutes", sa.Integer(), nullable=True),
+        sa.Column("resolution_minutes", sa.Integer(), nullable=True),
+        sa.Column("opening_hours", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("timezone", sa.String(length=60), nullable=False),
+        sa.Column("holiday_region", sa.String(length=10), nullable=True),
+        sa.Column("responded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_cycles", sa.Integer(), nullable=False),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "id"],
+            ["conversations.organization_id", "conversations.id"],
+            name=op.f("fk_sla_policies_organization_id_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_sla_policies_organization_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_sla_policies")),
+    )
+    op.create_table(
         "timeline_entries",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -749,6 +815,13 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("timeline_entries")
+    op.drop_table("sla_policies")
+    op.drop_index(
+        "ix_sla_clocks_due",
+        table_name="sla_clocks",
+        postgresql_where="running_since IS NOT NULL AND breached_at IS NULL",
+    )
+    op.drop_table("sla_clocks")
     op.drop_index("ix_routing_decisions_conversation", table_name="routing_decisions")
     op.drop_table("routing_decisions")
     op.drop_index("uq_messages_provider_id", table_name="messages", postgresql_where="provider_message_id IS NOT NULL")

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 from pytake_gql.desk.channels.models import Channel
-from pytake_gql.desk.queues.models import Queue
+from pytake_gql.desk.queues.models import Queue, QueueSkill
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.auth import passwords
@@ -83,6 +83,9 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     super_admin = await make.signed_in(await make.member(organization, Role.SUPER_ADMIN))
     overflow = await make.queue(organization, agent.member)
     queue = await make.queue(organization, agent.member, admin.member, overflow_queue_id=overflow.id)
+    skill = await make.skill(organization)
+    await make.masters(agent.member, skill)
+    await make.save(organization.id, QueueSkill(queue_id=queue.id, skill_id=skill.id, min_level=1, is_mandatory=False))
     boss = Client(http, admin.token)
     channel_id = await _made(boss, _CHANNEL, "channel", kind="WEB_CHAT", name=f"Site {uuid4().hex[:8]}",
                              queueId=global_id("Queue", queue.id), secrets={"identitySecret": "s" * 40})  # fmt: skip
@@ -106,6 +109,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Invitation": invitation,
             "Department": global_id("Department", queue.department_id),
             "Queue": global_id("Queue", queue.id),
+            "Skill": global_id("Skill", skill.id),
             "Channel": channel_id,
             "Contact": await _contact(boss, active),
             "Conversation": active,

@@ -16,7 +16,7 @@ LARGEST = 1_000_000
 
 REQUIRED = (
     *("department_id", "slug", "is_active", "priority", "routing_strategy", "auto_assign", "sla"),
-    *("opening_hours", "order", "reopen_within_hours", "member_ids"),
+    *("opening_hours", "required_skills", "order", "reopen_within_hours", "member_ids"),
 )
 """What null does not clear."""
 

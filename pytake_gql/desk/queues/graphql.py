@@ -7,6 +7,8 @@ import strawberry
 from pytake_gql.desk.departments.graphql import Department, find_department
 from pytake_gql.desk.queues import models, service
 from pytake_gql.desk.queues.inputs import CreateQueueInput, DeleteQueueInput, UpdateQueueInput
+from pytake_gql.desk.queues.requirements import Requirement
+from pytake_gql.desk.skills.graphql import Skill
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.connections import Connection, connection
 from pytake_gql.kernel.graphql.context import Info
@@ -33,6 +35,23 @@ class Sla:
     """Until a member answers what the contact wrote after that."""
     resolution_minutes: int | None
     """Until the conversation is closed."""
+
+
+@object_type
+class RequiredSkill:
+    """A skill that a queue asks of its agents."""
+
+    skill: Skill
+    """The skill."""
+    min_level: int
+    """1 (basic) to 5 (expert)."""
+    is_mandatory: bool
+    """Whether nobody without it is ever chosen; else it is preferred, and may relax."""
+
+    @classmethod
+    def of(cls, required: Requirement) -> Self:
+        skill = Skill(id=strawberry.ID(global_id("Skill", required.skill_id)), name=required.name)
+        return cls(skill=skill, min_level=required.min_level, is_mandatory=required.is_mandatory)
 
 
 @object_type
@@ -86,6 +105,12 @@ class Queue(Node):
         """Where conversations go when maxSize is reached or the queue is closed."""
         found: Queue | None = await find_queue(info, self.overflow_queue_id) if self.overflow_queue_id else None
         return found
+
+    @field
+    async def required_skills(self, info: Info) -> list[RequiredSkill]:
+        """What its agents must or should be good at: mandatory ones first, then in alphabetical order."""
+        found = await info.context.load(service.requirements_of, id_of(self.id))
+        return [RequiredSkill.of(required) for required in found or []]
 
     @field
     async def members(self, info: Info) -> list[Member]:

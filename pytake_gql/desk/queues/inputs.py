@@ -3,6 +3,7 @@
 import strawberry
 
 from pytake_gql.desk.queues import models
+from pytake_gql.desk.queues.requirements import Wanted
 from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.graphql.mutation import local_id, local_ids, present
 from pytake_gql.kernel.graphql.types import enum_type, input_type
@@ -22,6 +23,18 @@ class SlaInput:
     """Until a member answers what the contact wrote after that."""
     resolution_minutes: strawberry.Maybe[int | None]
     """Until the conversation is closed."""
+
+
+@input_type
+class RequiredSkillInput:
+    """A skill that the queue asks of its agents."""
+
+    skill_id: strawberry.ID
+    """The skill; each is named once."""
+    min_level: int = 1
+    """1 (basic) to 5 (expert)."""
+    is_mandatory: bool = True
+    """Whether nobody without it is ever chosen; else it is preferred, and may relax."""
 
 
 @input_type
@@ -50,6 +63,8 @@ class CreateQueueInput:
     """How soon conversations are answered and closed."""
     opening_hours: list[OpeningHoursInput] | None = None
     """Empty is open at all times."""
+    required_skills: list[RequiredSkillInput] | None = None
+    """What its agents must or should be good at; at most 20."""
     relax_skills_after_seconds: int | None = None
     """After each such span without a match a preferred skill's minLevel falls by one, then the skill is waived."""
     order: models.QueueOrder = models.QueueOrder.PRIORITY_FIRST
@@ -98,6 +113,8 @@ class UpdateQueueInput:
     """How soon conversations are answered and closed; absent targets stay as they are."""
     opening_hours: strawberry.Maybe[list[OpeningHoursInput] | None]
     """All opening hours from then on; empty is open at all times."""
+    required_skills: strawberry.Maybe[list[RequiredSkillInput] | None]
+    """All that its agents must or should be good at from then on; at most 20."""
     relax_skills_after_seconds: strawberry.Maybe[int | None]
     """After each such span without a match a preferred skill's minLevel falls by one, then the skill is waived."""
     order: strawberry.Maybe[models.QueueOrder | None]
@@ -136,6 +153,15 @@ def _as_stored(given: Changes) -> Changes:
         given["overflow_queue_id"] = local_id("Queue", given["overflow_queue_id"], "overflow_queue_id")
     if given.get("member_ids") is not None:
         given["member_ids"] = local_ids("Member", given["member_ids"], "member_ids")
+    if given.get("required_skills") is not None:
+        given["required_skills"] = [
+            Wanted(
+                skill_id=local_id("Skill", item.skill_id, "required_skills", str(index), "skill_id"),
+                min_level=item.min_level,
+                is_mandatory=item.is_mandatory,
+            )
+            for index, item in enumerate(given["required_skills"])
+        ]
     if given.get("opening_hours") is not None:
         given["opening_hours"] = [span.to_span() for span in given["opening_hours"]]
     return given

@@ -59,6 +59,25 @@ class Queue(TenantModel, table=True):
     created_at: datetime = Field(sa_type=Instant)
 
 
+class QueueSkill(TenantModel, table=True):
+    """A skill that a queue asks of its agents: a mandatory one always, a preferred one while it does not relax."""
+
+    __tablename__ = "queue_skills"
+    __table_args__ = (
+        sa.UniqueConstraint("organization_id", "queue_id", "skill_id"),
+        sa.Index("ix_queue_skills_skill", "organization_id", "skill_id"),
+        sa.CheckConstraint("min_level BETWEEN 1 AND 5", name="min_level"),
+        belongs_to("queues", "queue_id", ondelete="CASCADE"),
+        belongs_to("skills", "skill_id"),
+        within_organization(),
+    )
+
+    queue_id: UUID
+    skill_id: UUID
+    min_level: int
+    is_mandatory: bool
+
+
 class QueueMember(TenantModel, table=True):
     """A member who serves a queue."""
 

@@ -8,9 +8,11 @@ from sqlmodel import col, func, select
 
 from pytake_gql.desk.departments import service as departments
 from pytake_gql.desk.departments.events import DepartmentDeleted
-from pytake_gql.desk.queues import details, membership
+from pytake_gql.desk.queues import details, membership, requirements
 from pytake_gql.desk.queues.events import QueueCreated, QueueDeleted, QueueUpdated
-from pytake_gql.desk.queues.models import Queue, QueueMember
+from pytake_gql.desk.queues.models import Queue, QueueMember, QueueSkill
+from pytake_gql.desk.queues.requirements import Requirement
+from pytake_gql.desk.skills.models import Skill
 from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
@@ -30,7 +32,7 @@ async def create(uow: UnitOfWork, given: Changes) -> Queue:
     await one_at_a_time(uow, _SUBJECT)
     queue = Queue(department_id=given["department_id"], name=given["name"], slug="", created_at=uow.now())
     values = await _checked(uow, given, queue)
-    member_ids = values.pop("member_ids", ())
+    member_ids, wanted = values.pop("member_ids", ()), values.pop("required_skills", ())
     if await uow.session.scalar(select(func.count()).select_from(Queue)) == MOST:
         refuse(UserErrorCode.LIMIT_REACHED, "At most {most} of these.", most=MOST)
     values.setdefault("slug", await _free_slug(uow, values["name"]))
@@ -38,6 +40,7 @@ async def create(uow: UnitOfWork, given: Changes) -> Queue:
     uow.add(queue)
     await uow.session.flush()
     changes = {"name": {"from": None, "to": queue.name}} | await membership.set_members(uow, queue.id, member_ids)
+    changes |= await requirements.set_skills(uow, queue.id, wanted)
     uow.emit(QueueCreated(entity_id=queue.id, changes=changes))
     return queue
 
@@ -46,8 +49,10 @@ async def update(uow: UnitOfWork, queue_id: UUID, changes: Changes) -> Queue:
     await one_at_a_time(uow, _SUBJECT)
     queue = await get(uow, queue_id)
     values = await _checked(uow, changes, queue)
-    member_ids = values.pop("member_ids", None)
+    member_ids, wanted = values.pop("member_ids", None), values.pop("required_skills", None)
     changed = change(queue, values)
+    if wanted is not None:
+        changed |= await requirements.set_skills(uow, queue_id, wanted)
     if member_ids is not None:
         changed |= await membership.set_members(uow, queue_id, member_ids)
     if changed:
@@ -140,6 +145,20 @@ async def members_of(session: AsyncSession, queue_ids: Sequence[UUID]) -> dict[U
     return found
 
 
+async def requirements_of(session: AsyncSession, queue_ids: Sequence[UUID]) -> dict[UUID, list[Requirement]]:
+    """The skills that each queue asks for: mandatory ones first, then in alphabetical order."""
+    statement = (
+        select(QueueSkill, Skill.name)
+        .join(Skill, col(Skill.id) == QueueSkill.skill_id)
+        .where(col(QueueSkill.queue_id).in_(queue_ids))
+        .order_by(col(QueueSkill.is_mandatory).desc(), func.lower(Skill.name), col(Skill.id))
+    )
+    found: dict[UUID, list[Requirement]] = {id_: [] for id_ in queue_ids}
+    for row, name in await session.execute(statement):
+        found[row.queue_id].append(Requirement(row.skill_id, name, row.min_level, row.is_mandatory))
+    return found
+
+
 async def queue_ids_of(session: AsyncSession, member_id: UUID) -> set[UUID]:
     """The queues that the member serves."""
     statement = select(QueueMember.queue_id).where(QueueMember.member_id == member_id)
@@ -171,6 +190,9 @@ async def _checked(uow: UnitOfWork, changes: Changes, queue: Queue) -> Changes:
     if "member_ids" in values:
         with problems.gather():
             await membership.require_fit(uow, values["member_ids"], "member_ids")
+    if "required_skills" in values:
+        with problems.gather():
+            await requirements.require_fit(uow, values["required_skills"])
     problems.raise_if_any()
     if "opening_hours" in values:
         await _require_opening(uow, values["opening_hours"])

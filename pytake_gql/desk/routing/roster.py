@@ -11,7 +11,8 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.models import Queue, QueueMember, RoutingStrategy
-from pytake_gql.desk.routing.strategies import Candidate, Ranking, Requirement, rank
+from pytake_gql.desk.queues.requirements import Requirement
+from pytake_gql.desk.routing.strategies import Candidate, Ranking, rank
 from pytake_gql.desk.skills import service as skills
 from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member

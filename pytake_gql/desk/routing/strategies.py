@@ -9,11 +9,12 @@ from uuid import UUID
 
 from pytake_gql.desk.queues.membership import SERVING_ROLES
 from pytake_gql.desk.queues.models import RoutingStrategy
+from pytake_gql.desk.queues.requirements import Requirement
+from pytake_gql.desk.skills.service import HIGHEST_LEVEL
 from pytake_gql.kernel.principal import Role
 from pytake_gql.kernel.translation import translate
 from pytake_gql.tenancy.members.models import Availability
 
-HIGHEST_LEVEL = 5
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
@@ -28,16 +29,6 @@ class RoutingReason(StrEnum):
     NO_PRESENCE = "NO_PRESENCE"
     AT_CAPACITY = "AT_CAPACITY"
     LACKS_SKILL = "LACKS_SKILL"
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """A skill that a queue asks for, at `min_level` of 1 to 5; mandatory, or else preferred."""
-
-    skill_id: UUID
-    name: str
-    min_level: int
-    is_mandatory: bool
 
 
 @dataclass(frozen=True, slots=True)

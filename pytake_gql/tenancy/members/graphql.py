@@ -156,6 +156,16 @@ class CancelInvitationInput:
 
 
 @input_type
+class MemberSkillInput:
+    """What a member is good at, and how good."""
+
+    skill_id: strawberry.ID
+    """The skill; each is named once."""
+    level: int = 3
+    """1 (basic) to 5 (expert)."""
+
+
+@input_type
 class UpdateMemberInput:
     """What is to change; absent fields stay as they are."""
 
@@ -171,6 +181,8 @@ class UpdateMemberInput:
     """Which conversations the member sees."""
     capacity: strawberry.Maybe[int | None]
     """0 to 100."""
+    skills: strawberry.Maybe[list[MemberSkillInput] | None]
+    """The whole list of what the member is good at."""
     queue_ids: strawberry.Maybe[list[strawberry.ID] | None]
     """The whole list of the queues that the member serves."""
 
@@ -178,6 +190,11 @@ class UpdateMemberInput:
         given = present(self)
         if given.get("queue_ids") is not None:
             given["queue_ids"] = local_ids("Queue", given["queue_ids"], "queue_ids")
+        if given.get("skills") is not None:
+            given["skills"] = [
+                (local_id("Skill", item.skill_id, "skills", str(index), "skill_id"), item.level)
+                for index, item in enumerate(given["skills"])
+            ]
         return given
 
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from pytake_gql.desk.queues.models import RoutingStrategy
+from pytake_gql.desk.queues.requirements import Requirement
 from pytake_gql.desk.routing.strategies import (
     Candidate,
     Ranking,
-    Requirement,
     RoutingReason,
     assigned_cursor,
     next_relaxation,

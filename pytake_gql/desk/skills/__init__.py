@@ -1,0 +1,1 @@
+"""Skills: what members are good at, and how good. Queues ask for them, routing compares."""
