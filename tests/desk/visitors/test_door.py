@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import select
 
 from pytake_gql.insight.audit.models import AuditEntry
+from pytake_gql.kernel.graphql import node
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.schema import schema
 from tests.client import Client
@@ -145,12 +146,16 @@ async def ids(desk: Desk, said: Any) -> dict[str, str]:
     }
 
 
+def test_g1_no_type_is_found_by_visitors_but_their_own() -> None:
+    interface = SDL.type_map["Node"]
+    assert isinstance(interface, graphql.GraphQLInterfaceType)
+    assert node._kinds.keys() == {type_.name for type_ in SDL.get_possible_types(interface)}
+    assert {name for name, kind in node._kinds.items() if kind.is_for_visitors} == OWN
+
+
 async def test_g1_a_visitor_finds_nothing_by_id_but_the_own_chat_and_its_messages(desk: Desk, visitor: Client) -> None:
     said = await visitor.ask(WRITE, input={"text": "Oi"})
     others = await ids(desk, said)
-    node = SDL.type_map["Node"]
-    assert isinstance(node, graphql.GraphQLInterfaceType)
-    assert {type_.name for type_ in SDL.get_possible_types(node)} == others.keys() | OWN
     for name, id_ in others.items():
         assert await desk.admin.ask(NODE, id=id_) == {"__typename": name}  # it is there
         assert (name, await visitor.ask(NODE, id=id_)) == (name, None)

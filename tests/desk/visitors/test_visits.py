@@ -56,7 +56,7 @@ async def known(ports: Ports, organization_id: UUID) -> list[tuple[Any, ...]]:
         .order_by(col(ContactIdentity.id))
     )
     async with ports.database.session(organization_id) as session:
-        return [row.tuple() for row in await session.execute(statement)]
+        return [tuple(row) for row in await session.execute(statement)]
 
 
 async def contacts(ports: Ports, organization_id: UUID) -> int:
