@@ -12,14 +12,24 @@ from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.desk.channels.events import ChannelDeleted
 from pytake_gql.desk.channels.models import ChannelKind
+from pytake_gql.desk.conversations.events import (
+    ConversationAssigned,
+    ConversationClosed,
+    ConversationMoved,
+    ConversationQueued,
+    ConversationSnoozed,
+    MessageReceived,
+    MessageSent,
+)
 from pytake_gql.desk.conversations.ports import Channels
 from pytake_gql.desk.departments.events import DepartmentDeleted
 from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
-from pytake_gql.desk.queues.events import QueueDeleted
-from pytake_gql.desk.routing import departures
+from pytake_gql.desk.queues.events import QueueDeleted, QueueMembersChanged, QueueUpdated
+from pytake_gql.desk.routing import departures, triggers
 from pytake_gql.desk.skills import levels
-from pytake_gql.desk.skills.events import SkillDeleted
+from pytake_gql.desk.skills.events import MemberSkillsChanged, SkillDeleted
+from pytake_gql.desk.sla import service as sla
 from pytake_gql.development.servers import Lent, lend, state_directory
 from pytake_gql.insight.audit import service as audit
 from pytake_gql.kernel.bus import Bus
@@ -42,7 +52,9 @@ from pytake_gql.tenancy.members.events import (
     MemberJoined,
     MemberQueuesSet,
     MemberRemoved,
+    MemberSeen,
     MemberSkillsSet,
+    MemberUpdated,
 )
 from pytake_gql.tenancy.members.heartbeat import Heartbeat
 from pytake_gql.tenancy.organizations.events import OrganizationCreated
@@ -80,6 +92,19 @@ def listeners() -> Listeners:
     heard.on(MemberSkillsSet, levels.replace_skills)
     heard.on(SkillDeleted, requirements.refuse_while_required)
     heard.on(MemberRemoved, membership.take_queues)
+    heard.on(ConversationMoved, triggers.on_conversation_moved)
+    heard.on(MemberUpdated, triggers.on_member_changed)
+    heard.on(MemberSkillsChanged, triggers.on_member_changed)
+    heard.on(MemberAvailabilityChanged, triggers.on_availability_changed)
+    heard.on(MemberSeen, triggers.on_member_changed)
+    heard.on(QueueMembersChanged, triggers.on_queue_members_changed)
+    heard.on(QueueUpdated, triggers.on_queue_updated)
+    heard.on(ConversationQueued, sla.on_queued)
+    heard.on(ConversationAssigned, sla.on_assigned)
+    heard.on(ConversationSnoozed, sla.on_snoozed)
+    heard.on(ConversationClosed, sla.on_closed)
+    heard.on(MessageReceived, sla.on_message_received)
+    heard.on(MessageSent, sla.on_message_sent)
     return heard
 
 

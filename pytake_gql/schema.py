@@ -10,7 +10,6 @@ from pytake_gql.desk.routing.graphql import RoutingMutation
 from pytake_gql.desk.routing.live import RoutingSubscription
 from pytake_gql.desk.skills.graphql import SkillMutation, SkillQuery
 from pytake_gql.desk.sla.graphql import SlaClock
-from pytake_gql.desk.skills.graphql import SkillMutation, SkillQuery
 from pytake_gql.desk.visitors.graphql import VisitorMutation, VisitorQuery
 from pytake_gql.desk.visitors.live import VisitorSubscription
 from pytake_gql.insight.audit.graphql import AuditQuery

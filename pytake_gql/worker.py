@@ -24,6 +24,9 @@ from pytake_gql.desk.conversations import jobs as conversations
 from pytake_gql.desk.conversations import messages
 from pytake_gql.desk.conversations import service as snoozes
 from pytake_gql.desk.conversations.ports import Channels
+from pytake_gql.desk.routing import engine
+from pytake_gql.desk.sla import jobs as sla
+from pytake_gql.desk.sla import service as deadlines
 from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
@@ -51,8 +54,11 @@ def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]
     """Every job, by the name that it is enqueued under; arguments are ids as text."""
     return {
         "deliver_mail": lambda id_: mail.deliver_mail(ports, mailer, id_),
+        "record_breaches": lambda of, id_: sla.record_breaches(ports, UUID(of), UUID(id_)),
         "lose_member": lambda of, id_: members.lose_member(ports, UUID(of), UUID(id_)),
         "wake_conversation": lambda of, id_: conversations.wake_conversation(ports, UUID(of), UUID(id_)),
+        "route_queue": lambda of, id_: engine.route_queue(ports, UUID(of), UUID(id_)),
+        "route_member": lambda of, id_: engine.route_member(ports, UUID(of), UUID(id_)),
         "deliver_message": lambda of, id_: conversations.deliver_message(ports, channels, UUID(of), UUID(id_)),
     }
 
@@ -73,12 +79,22 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
             due = await snoozes.due_to_wake(session, ports.clock.now(), _SWEPT_AT_MOST)
         return [Job("wake_conversation", (str(of), str(id_))) for of, id_ in due]
 
+    async def missed() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await deadlines.due(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("record_breaches", (str(of), str(id_))) for of, id_ in due]
+
     watch = members.Watch(ports)
 
     async def lost() -> list[Job]:
         return [Job("lose_member", (str(of), str(id_))) for of, id_ in await watch.lost(_SWEPT_AT_MOST)]
 
-    return mails, unsent, snoozed, lost
+    async def routable() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await engine.routable(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("route_queue", (str(of), str(id_))) for of, id_ in due]
+
+    return mails, unsent, snoozed, lost, missed, routable
 
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:

@@ -10,11 +10,15 @@ class ConversationEvent(Event):
     entity: ClassVar[str] = "Conversation"
 
 
-class ConversationQueued(ConversationEvent):
+class ConversationMoved(ConversationEvent):
+    """Its state or its assignee became another."""
+
+
+class ConversationQueued(ConversationMoved):
     """It waits in a queue: new, handed back, or reopened."""
 
 
-class ConversationAssigned(ConversationEvent):
+class ConversationAssigned(ConversationMoved):
     """A member has it."""
 
 
@@ -28,11 +32,11 @@ class ConversationTransferred(ConversationEvent):
     reason: MoveReason
 
 
-class ConversationSnoozed(ConversationEvent):
+class ConversationSnoozed(ConversationMoved):
     """Put aside."""
 
 
-class ConversationClosed(ConversationEvent):
+class ConversationClosed(ConversationMoved):
     """Done, until somebody reopens it."""
 
 

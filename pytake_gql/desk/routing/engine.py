@@ -12,10 +12,12 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from pytake_gql.desk.conversations import order, service
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
+from pytake_gql.desk.queues import hours
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.models import Queue, QueueMember, RoutingStrategy
 from pytake_gql.desk.routing import roster, verdicts
@@ -25,6 +27,7 @@ from pytake_gql.desk.routing.strategies import Candidate, Ranking, assigned_curs
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
 
 AT_ONCE = 50
@@ -51,10 +54,21 @@ async def route_member(ports: Ports, organization_id: UUID, member_id: UUID) -> 
     return total
 
 
+async def routable(session: AsyncSession, now: datetime, at_most: int) -> Sequence[tuple[UUID, UUID]]:
+    """(organization, queue) where something waits while somebody at work is free, across organizations (D16)."""
+    found = await session.execute(
+        sa.text("SELECT organization_id, queue_id FROM engine_routable_queues(:present_since, :at_most)"),
+        {"present_since": now - presence.TTL, "at_most": at_most},
+    )
+    return [(row.organization_id, row.queue_id) for row in found]
+
+
 async def route(uow: UnitOfWork, queue_id: UUID) -> int:
     """One pass: assigns at most `AT_ONCE` conversations of the queue, and says how many."""
     queue = (await queues.by_ids(uow.session, [queue_id])).get(queue_id)
     if queue is None or not _routes_by_itself(queue) or not await _has_waiting(uow, queue_id):
+        return 0
+    if not await hours.is_open(uow.session, queue, uow.now()):
         return 0
     known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
     if not any(verdict.is_eligible for verdict in known.rank(float("inf")).verdicts):
@@ -114,9 +128,7 @@ async def _give(
 
 async def set_cursor(uow: UnitOfWork, queue_id: UUID, member_id: UUID, cursor: datetime | None) -> None:
     """Remembers when the member was last assigned something of this queue (D12)."""
-    place = sa.update(QueueMember).where(
-        col(QueueMember.queue_id) == queue_id, col(QueueMember.member_id) == member_id
-    )
+    place = sa.update(QueueMember).where(col(QueueMember.queue_id) == queue_id, col(QueueMember.member_id) == member_id)
     await uow.session.execute(place.values(last_assigned_at=cursor))
 
 

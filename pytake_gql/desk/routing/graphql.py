@@ -29,6 +29,8 @@ class QueueStats:
     """Conversations that wait."""
     active: int
     """Conversations being served."""
+    breached: int
+    """Of these, those that missed a deadline."""
     agents_online: int
     """Members of the queue who are ONLINE."""
     longest_wait_seconds: int
@@ -41,6 +43,7 @@ class QueueStats:
         return cls(
             waiting=numbers.waiting,
             active=numbers.active,
+            breached=numbers.breached,
             agents_online=numbers.agents_online,
             longest_wait_seconds=numbers.longest_wait_seconds,
             average_wait_seconds=numbers.average_wait_seconds,

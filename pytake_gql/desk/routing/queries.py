@@ -63,6 +63,7 @@ class Numbers:
 
     waiting: int
     active: int
+    breached: int
     agents_online: int
     longest_wait_seconds: int
     average_wait_seconds: float | None
@@ -81,6 +82,7 @@ async def numbers(session: AsyncSession, queue_ids: Sequence[UUID]) -> dict[UUID
                 col(Conversation.queue_id).label("queue_id"),
                 sa.func.count().filter(is_waiting).label("waiting"),
                 sa.func.count().filter(col(Conversation.status) == ConversationStatus.ACTIVE).label("active"),
+                sa.func.count().filter(_is_open(), col(Conversation.is_sla_breached)).label("breached"),
                 sa.func.min(Conversation.eligible_since).filter(is_waiting).label("oldest"),
                 sa.func.avg(wait).filter(is_recent).label("average"),
                 sa.func.now().label("now"),
@@ -96,6 +98,7 @@ async def numbers(session: AsyncSession, queue_ids: Sequence[UUID]) -> dict[UUID
         found[queue_id] = Numbers(
             waiting=row.waiting if row else 0,
             active=row.active if row else 0,
+            breached=row.breached if row else 0,
             agents_online=online.get(queue_id, 0),
             longest_wait_seconds=int((row.now - row.oldest).total_seconds()) if row and row.oldest else 0,
             average_wait_seconds=float(row.average) if row and row.average is not None else None,

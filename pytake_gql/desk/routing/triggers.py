@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from pytake_gql.desk.conversations.events import ConversationEvent
+from pytake_gql.desk.conversations.events import ConversationMoved
 from pytake_gql.desk.conversations.models import Conversation
 from pytake_gql.desk.queues.events import QueueMembersChanged, QueueUpdated
 from pytake_gql.desk.queues.models import QueueMember
@@ -22,7 +22,7 @@ from pytake_gql.tenancy.members.events import MemberAvailabilityChanged
 from pytake_gql.tenancy.members.models import Availability, Member
 
 
-async def on_conversation_moved(uow: UnitOfWork, event: ConversationEvent) -> None:
+async def on_conversation_moved(uow: UnitOfWork, event: ConversationMoved) -> None:
     """Something waits in a queue, or somebody's slot is free."""
     conversation = await uow.session.get(Conversation, (uow.organization_id, event.entity_id))
     if conversation is not None and conversation.queue_id is not None and conversation.assignee_id is None:
@@ -76,9 +76,7 @@ async def _catch_up(uow: UnitOfWork, queue_id: UUID, member_id: UUID) -> None:
     rows = (await uow.session.execute(places)).all()
     own: datetime | None = next((row.last_assigned_at for row in rows if row.member_id == member_id), None)
     online = [
-        row.last_assigned_at
-        for row in rows
-        if row.member_id != member_id and row.availability is Availability.ONLINE
+        row.last_assigned_at for row in rows if row.member_id != member_id and row.availability is Availability.ONLINE
     ]
     cursor = returning_cursor(own, online)
     if cursor != own:

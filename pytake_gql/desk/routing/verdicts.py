@@ -39,6 +39,4 @@ def write(verdict: Verdict) -> dict[str, Any]:
 
 def read(stored: Mapping[str, Any], locale: str) -> Told:
     """What `write` stored."""
-    return Told(
-        UUID(stored["member_id"]), RoutingReason(stored["reason"]), stored["texts"][locale], stored["score"]
-    )
+    return Told(UUID(stored["member_id"]), RoutingReason(stored["reason"]), stored["texts"][locale], stored["score"])
