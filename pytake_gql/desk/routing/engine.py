@@ -28,6 +28,7 @@ from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import presence
+from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
 
 AT_ONCE = 50
@@ -112,6 +113,7 @@ async def _give(
     member = members[chosen.member_id]
     cursor = assigned_cursor(uow.now(), [it.last_assigned_in_queue_at for it in known.candidates])
     member.load, member.last_assigned_at = member.load + 1, cursor
+    presence.tell(uow, member.id)
     await set_cursor(uow, known.queue.id, member.id, cursor)
     decision = RoutingDecision(
         conversation_id=conversation.id,
