@@ -17,7 +17,8 @@ from tests.factories import Factory
 
 FIELDS = """id department { id } name slug description color icon isActive priority routingStrategy autoAssign
     sla { firstResponseMinutes nextResponseMinutes resolutionMinutes } openingHours { weekday opensAt closesAt }
-    relaxSkillsAfterSeconds order maxSize overflowQueue { id } reopenWithinHours members { id }"""
+    requiredSkills { skill { id name } minLevel isMandatory } relaxSkillsAfterSeconds order maxSize overflowQueue { id }
+    reopenWithinHours members { id }"""
 CREATE = f"""mutation ($input: CreateQueueInput!) {{ createQueue(input: $input) {{
     queue {{ {FIELDS} }} userErrors {{ code field }} }} }}"""
 UPDATE = f"""mutation ($input: UpdateQueueInput!) {{ updateQueue(input: $input) {{
@@ -88,6 +89,7 @@ async def test_a_queue_has_the_contracts_defaults(desk: Desk) -> None:
         "autoAssign": True,
         "sla": {"firstResponseMinutes": None, "nextResponseMinutes": None, "resolutionMinutes": None},
         "openingHours": [],
+        "requiredSkills": [],
         "relaxSkillsAfterSeconds": None,
         "order": "PRIORITY_FIRST",
         "maxSize": None,
@@ -111,6 +113,7 @@ async def test_every_setting_is_stored_and_changed(desk: Desk) -> None:
         "autoAssign": False,
         "sla": {"firstResponseMinutes": 5, "resolutionMinutes": 480},
         "openingHours": [{"weekday": "MONDAY", "opensAt": "08:00", "closesAt": "18:00"}],
+        "requiredSkills": [],
         "relaxSkillsAfterSeconds": 30,
         "order": "DEADLINE_FIRST",
         "maxSize": 10,
@@ -210,7 +213,7 @@ async def test_all_that_is_wrong_is_said_at_once_and_nothing_is_made(desk: Desk)
 
 REQUIRED = (
     *("departmentId", "name", "slug", "priority", "isActive", "routingStrategy", "autoAssign", "sla"),
-    *("openingHours", "order", "reopenWithinHours", "memberIds"),
+    *("openingHours", "requiredSkills", "order", "reopenWithinHours", "memberIds"),
 )
 
 
