@@ -7,6 +7,7 @@ from pytake_gql.desk.departments import models as departments
 from pytake_gql.desk.queues import models as queues
 from pytake_gql.desk.routing import models as routing
 from pytake_gql.desk.skills import models as skills
+from pytake_gql.desk.sla import models as sla
 from pytake_gql.insight.audit import models as audit
 from pytake_gql.kernel import idempotency, vault
 from pytake_gql.tenancy.auth import models as auth
@@ -28,5 +29,6 @@ __all__ = [
     "queues",
     "routing",
     "skills",
+    "sla",
     "vault",
 ]

@@ -6,6 +6,7 @@ from pytake_gql.desk.conversations.graphql import ConversationMutation, Conversa
 from pytake_gql.desk.conversations.live import EVENT_TYPES, ConversationSubscription
 from pytake_gql.desk.departments.graphql import DepartmentMutation, DepartmentQuery
 from pytake_gql.desk.queues.graphql import QueueMutation, QueueQuery
+from pytake_gql.desk.routing.decisions import RoutingDecision
 from pytake_gql.desk.routing.graphql import RoutingMutation
 from pytake_gql.desk.routing.live import RoutingSubscription
 from pytake_gql.desk.skills.graphql import SkillMutation, SkillQuery
@@ -62,4 +63,4 @@ class Subscription(ConversationSubscription, RoutingSubscription, MemberSubscrip
     """Everything that can be followed live."""
 
 
-schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, SlaClock])
+schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, RoutingDecision, SlaClock])

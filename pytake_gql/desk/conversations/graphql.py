@@ -39,6 +39,8 @@ class ConversationFilter:
     """Of this contact."""
     priority: list[models.ConversationPriority] | None = None
     """Of one of these priorities."""
+    is_sla_breached: bool | None = None
+    """Whether it ever missed a deadline."""
     search: str | None = None
     """In number, subject, message texts, and the contact's name, phone and e-mail."""
     created_after: datetime | None = None
@@ -56,6 +58,7 @@ class ConversationFilter:
             is_unassigned=self.is_unassigned,
             contact_ids=_known("Contact", [self.contact_id] if self.contact_id else None),
             priority=self.priority,
+            is_sla_breached=self.is_sla_breached,
             search=self.search,
             created_after=self.created_after,
             created_before=self.created_before,

@@ -26,6 +26,7 @@ POLL_SECONDS = 5.0
 _CHUNK = 100
 
 enum_type(models.MoveReason)
+enum_type(models.SlaTarget)
 
 
 @interface_type
@@ -139,6 +140,16 @@ class ConversationChanged(ConversationEvent):
 
 
 @object_type
+class SlaBreached(ConversationEvent):
+    """A deadline passed; told once for each, maybe a moment later."""
+
+    target: models.SlaTarget
+    """What had not happened."""
+    due_at: datetime
+    """The deadline."""
+
+
+@object_type
 class TypingChanged:
     """Not stored, so without a seq: who is typing now."""
 
@@ -163,6 +174,7 @@ ConversationUpdate: TypeAlias = Annotated[
     | ConversationAssigned
     | ConversationTransferred
     | ConversationChanged
+    | SlaBreached
     | TypingChanged,
     strawberry.union("ConversationUpdate", description="What a subscriber of one conversation receives."),
 ]
@@ -174,6 +186,7 @@ EVENT_TYPES: list[type[Any]] = [
     ConversationAssigned,
     ConversationTransferred,
     ConversationChanged,
+    SlaBreached,
 ]
 
 
@@ -185,21 +198,26 @@ def event(entry: models.TimelineEntry) -> Any:
         "seq": entry.seq,
         "at": entry.at,
     }
+    made: Any
     data, kinds = entry.data, models.TimelineKind
     match entry.kind:
         case kinds.MESSAGE_ADDED:
-            return MessageAdded(**common)
+            made = MessageAdded(**common)
         case kinds.MESSAGE_STATUS_CHANGED:
-            return MessageStatusChanged(**common, message_status=models.MessageStatus(data["message_status"]))
+            made = MessageStatusChanged(**common, message_status=models.MessageStatus(data["message_status"]))
         case kinds.STATUS_CHANGED:
-            return ConversationStatusChanged(**common, status=models.ConversationStatus(data["status"]))
+            made = ConversationStatusChanged(**common, status=models.ConversationStatus(data["status"]))
         case kinds.ASSIGNED:
-            return ConversationAssigned(**common, reason=models.MoveReason(data["reason"]))
+            made = ConversationAssigned(**common, reason=models.MoveReason(data["reason"]))
         case kinds.TRANSFERRED:
             reason = models.MoveReason(data["reason"])
-            return ConversationTransferred(**common, reason=reason, note=data.get("note"))
+            made = ConversationTransferred(**common, reason=reason, note=data.get("note"))
         case kinds.CHANGED:
-            return ConversationChanged(**common)
+            made = ConversationChanged(**common)
+        case kinds.SLA_BREACHED:
+            due_at = datetime.fromisoformat(data["due_at"])
+            made = SlaBreached(**common, target=models.SlaTarget(data["target"]), due_at=due_at)
+    return made
 
 
 @extend(Conversation)

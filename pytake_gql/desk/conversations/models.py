@@ -109,7 +109,12 @@ class Conversation(TenantModel, table=True):
     """Since when it waits; survives a requeue that is not the customer's doing (D6)."""
     waiting_rank: int | None = None
     """`order.waiting_rank` of priority and eligible_since: the indexable part of D5."""
+    has_sla: bool = False
+    """Whether targets were applied to it; without any it has no clocks."""
     sla_due_at: datetime | None = Field(default=None, sa_type=Instant)
+    """The earliest deadline of the clocks that run, also one that has passed."""
+    is_sla_breached: bool = False
+    """Whether a deadline ever passed."""
     assigned_at: datetime | None = Field(default=None, sa_type=Instant)
     snoozed_until: datetime | None = Field(default=None, sa_type=Instant)
     closed_at: datetime | None = Field(default=None, sa_type=Instant)
@@ -197,6 +202,19 @@ class TimelineKind(StrEnum):
     ASSIGNED = "ASSIGNED"
     TRANSFERRED = "TRANSFERRED"
     CHANGED = "CHANGED"
+    SLA_BREACHED = "SLA_BREACHED"
+
+
+class SlaTarget(StrEnum):
+    """What is to happen in time.
+
+    FIRST_RESPONSE: a member's first answer. NEXT_RESPONSE: an answer to what the contact wrote after that.
+    RESOLUTION: the end of the conversation.
+    """
+
+    FIRST_RESPONSE = "FIRST_RESPONSE"
+    NEXT_RESPONSE = "NEXT_RESPONSE"
+    RESOLUTION = "RESOLUTION"
 
 
 class MoveReason(StrEnum):

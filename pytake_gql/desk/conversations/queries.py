@@ -42,6 +42,8 @@ SHOWN: tuple[Any, ...] = (
     Conversation.last_seq,
     Conversation.queued_at,
     Conversation.assigned_at,
+    Conversation.has_sla,
+    Conversation.is_sla_breached,
     Conversation.snoozed_until,
     Conversation.closed_at,
     Conversation.rating,
@@ -73,6 +75,7 @@ class Filter:
     is_unassigned: bool | None = None
     contact_ids: Sequence[UUID] | None = None
     priority: Sequence[ConversationPriority] | None = None
+    is_sla_breached: bool | None = None
     search: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -206,6 +209,8 @@ def _criteria(wanted: Filter) -> Sequence[Any]:
         criteria.append(col(Conversation.queue_id).in_(queues))
     if wanted.is_unassigned is not None:
         criteria.append(col(Conversation.assignee_id).is_(None) == wanted.is_unassigned)
+    if wanted.is_sla_breached is not None:
+        criteria.append(col(Conversation.is_sla_breached) == wanted.is_sla_breached)
     if wanted.search and wanted.search.strip():
         criteria.append(_mentions(wanted.search.strip()))
     if wanted.created_after is not None:

@@ -1,0 +1,1 @@
+"""How soon conversations are answered and closed: clocks in opening hours, their deadlines and breaches."""
