@@ -6,6 +6,7 @@ from typing import Self
 from uuid import UUID
 
 import strawberry
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -110,7 +111,7 @@ async def decisions_of(session: AsyncSession, conversation_ids: Sequence[UUID]) 
         select(Decision)
         .where(col(Decision.conversation_id).in_(conversation_ids))
         .order_by(col(Decision.conversation_id), col(Decision.id).desc())
-        .distinct(col(Decision.conversation_id))
+        .ext(distinct_on(col(Decision.conversation_id)))
     )
     return {row.conversation_id: row for row in (await session.execute(statement)).scalars()}
 
