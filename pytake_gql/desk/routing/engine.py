@@ -28,7 +28,6 @@ from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import presence
-from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
 
 AT_ONCE = 50
