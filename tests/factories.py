@@ -5,14 +5,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlmodel import SQLModel
+import sqlalchemy as sa
+from sqlmodel import SQLModel, col
 
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations.models import Conversation, ConversationPriority, ConversationStatus
 from pytake_gql.desk.conversations.order import waiting_rank
 from pytake_gql.desk.departments.models import Department
-from pytake_gql.desk.queues.models import Queue, QueueMember
+from pytake_gql.desk.queues.models import Queue, QueueMember, QueueSkill
 from pytake_gql.desk.skills.models import MemberSkill, Skill
 from pytake_gql.desk.visitors import service as visitors
 from pytake_gql.kernel.ports import Ports
@@ -20,7 +21,7 @@ from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
 from pytake_gql.kernel.tokens import TokenKind, new_opaque_token, token_hash
 from pytake_gql.tenancy.auth import passwords
 from pytake_gql.tenancy.auth.models import RefreshToken, Session
-from pytake_gql.tenancy.members.models import Account, Member
+from pytake_gql.tenancy.members.models import Account, Availability, Member
 from pytake_gql.tenancy.organizations.models import Organization
 
 
@@ -88,6 +89,7 @@ class Factory:
                     ConversationScope.QUEUES if role is Role.AGENT else ConversationScope.ORGANIZATION
                 ),
                 "created_at": now,
+                "last_seen_at": now if values.get("availability") is Availability.ONLINE else None,
                 **values,
             }
         )
@@ -130,6 +132,19 @@ class Factory:
 
     async def serves(self, queue: Queue, member: Member) -> None:
         await self.save(queue.organization_id, QueueMember(queue_id=queue.id, member_id=member.id))
+
+    async def requires(self, queue: Queue, skill: Skill, *, min_level: int, is_mandatory: bool = True) -> None:
+        row = QueueSkill(queue_id=queue.id, skill_id=skill.id, min_level=min_level, is_mandatory=is_mandatory)
+        await self.save(queue.organization_id, row)
+
+    async def knows(self, member: Member, skill: Skill, *, level: int) -> None:
+        async with self.ports.units.of_system(member.organization_id) as uow:
+            await uow.session.execute(
+                sa.delete(MemberSkill).where(
+                    col(MemberSkill.member_id) == member.id, col(MemberSkill.skill_id) == skill.id
+                )
+            )
+            uow.add(MemberSkill(member_id=member.id, skill_id=skill.id, level=level))
 
     async def skill(self, organization: Organization, **values: Any) -> Skill:
         row = Skill(**{"name": f"Assunto {uuid4().hex[:8]}", **values})

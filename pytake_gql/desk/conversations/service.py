@@ -27,7 +27,7 @@ from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
 from pytake_gql.kernel.unit_of_work import UnitOfWork
-from pytake_gql.tenancy.members import slots
+from pytake_gql.tenancy.members import presence, slots
 from pytake_gql.tenancy.members.models import Availability, Member
 
 LONGEST_SNOOZE = timedelta(days=365)
@@ -282,6 +282,7 @@ async def _is_routable(uow: UnitOfWork, member_id: UUID) -> bool:
         col(Member.removed_at).is_(None),
         col(Member.role).in_(membership.SERVING_ROLES),
         Member.availability == Availability.ONLINE,
+        presence.alive(uow.now()),
     )
     return (await uow.session.execute(statement)).first() is not None
 
