@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -26,6 +27,8 @@ from pytake_gql.kernel.settings import Settings
 from pytake_gql.tenancy.mail import service as mails
 from pytake_gql.tenancy.mail.models import Mail
 from pytake_gql.tenancy.mail.ports import Letter
+from pytake_gql.tenancy.members import presence
+from pytake_gql.tenancy.members.models import Availability, Member
 from tests.conftest import Servers, TravellingClock, _clone, _drop, database_named
 from tests.embedded.conftest import reachable_directory
 from tests.factories import Factory
@@ -211,6 +214,29 @@ async def test_g5_idempotency_keys_are_forgotten_after_a_day(office: Ports, cloc
     await idempotency.forget_expired(office.units)
     assert await keys_of(office, organization.id) == ["young"]
     assert await keys_of(office, other.id) == []
+
+
+async def test_d19_a_lost_member_goes_offline_though_other_work_hangs(
+    office: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "GRACE", timedelta(seconds=0.1))
+    mailer = RecordingMailer()
+    mailer.free.clear()
+    await write_mail(office)
+    make, now = Factory(office), office.clock.now()
+    lost = await make.member(await make.organization(), availability=Availability.ONLINE, lost_at=now)
+
+    async def stored() -> Availability:
+        async with office.database.session(lost.organization_id) as session:
+            return (await session.get_one(Member, (lost.organization_id, lost.id))).availability
+
+    async with working(office, mailer):
+        await asyncio.wait_for(mailer.begun.wait(), HURRY)
+        async with asyncio.timeout(HURRY):
+            while await stored() is not Availability.OFFLINE:
+                await asyncio.sleep(0.05)
+        assert mailer.letters == []
+        mailer.free.set()
 
 
 async def keys_of(ports: Ports, organization_id: UUID) -> list[str]:
