@@ -17,9 +17,9 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.conversations import order, service
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
-from pytake_gql.desk.queues import hours
+from pytake_gql.desk.queues import hours, turns
 from pytake_gql.desk.queues import service as queues
-from pytake_gql.desk.queues.models import Queue, QueueMember, RoutingStrategy
+from pytake_gql.desk.queues.models import Queue, RoutingStrategy
 from pytake_gql.desk.routing import roster, verdicts
 from pytake_gql.desk.routing.models import RoutingDecision
 from pytake_gql.desk.routing.roster import Roster
@@ -113,7 +113,7 @@ async def _give(
     cursor = assigned_cursor(uow.now(), [it.last_assigned_in_queue_at for it in known.candidates])
     member.load, member.last_assigned_at = member.load + 1, cursor
     presence.tell(uow, member.id)
-    await set_cursor(uow, known.queue.id, member.id, cursor)
+    await turns.remember(uow, known.queue.id, member.id, cursor)
     decision = RoutingDecision(
         conversation_id=conversation.id,
         strategy=known.queue.routing_strategy,
@@ -125,12 +125,6 @@ async def _give(
     service.give(uow, conversation, member, reason=MoveReason.ROUTING, decision_id=decision.id)
     busier = replace(chosen, load=chosen.load + 1, last_assigned_in_queue_at=cursor, last_assigned_at=cursor)
     return replace(known, candidates=[busier if it.member_id == member.id else it for it in known.candidates])
-
-
-async def set_cursor(uow: UnitOfWork, queue_id: UUID, member_id: UUID, cursor: datetime | None) -> None:
-    """Remembers when the member was last assigned something of this queue (D12)."""
-    place = sa.update(QueueMember).where(col(QueueMember.queue_id) == queue_id, col(QueueMember.member_id) == member_id)
-    await uow.session.execute(place.values(last_assigned_at=cursor))
 
 
 def waited_seconds(conversation: Any, now: datetime) -> float:

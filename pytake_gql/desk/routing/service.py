@@ -12,9 +12,11 @@ from pytake_gql.desk.conversations import messages, order, overflow, service, st
 from pytake_gql.desk.conversations.locks import lock
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
 from pytake_gql.desk.departments import service as departments
-from pytake_gql.desk.queues import hours
+from pytake_gql.desk.queues import hours, turns
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.models import Queue, QueueMember
+from pytake_gql.desk.queues.requirements import Requirement
+from pytake_gql.desk.skills import service as skills
 from pytake_gql.kernel import idempotency
 from pytake_gql.kernel.errors import UserErrorCode, not_found, refuse
 from pytake_gql.kernel.principal import MemberPrincipal, Role
@@ -53,21 +55,18 @@ async def pull(
     claim = await idempotency.claim(uow, caller.member_id, key, ["pull", queue_id, department_id])
     if claim and claim.answer:
         return Pulled((await service.by_ids(uow.session, [claim.answer]))[claim.answer])
-    serving = await _serving(uow, caller.member_id, queue_id, department_id)
-    if not serving:
-        return Pulled(empty_reason=PullEmptyReason.NOT_A_MEMBER)
-    are_open = await hours.open_among(uow.session, serving, uow.now())
-    serving = [queue for queue in serving if queue.id in are_open]
-    if not serving:
-        return Pulled(empty_reason=PullEmptyReason.OUTSIDE_OPENING_HOURS)
+    fitting = await _fitting(uow, caller.member_id, await _serving(uow, caller.member_id, queue_id, department_id))
+    if isinstance(fitting, PullEmptyReason):
+        return Pulled(empty_reason=fitting)
     async with uow.session.begin_nested() as attempt:
         member = await slots.take_slot(uow, caller.member_id)
         if member is None:
             return Pulled(empty_reason=PullEmptyReason.AT_CAPACITY)
-        conversation = await _take_first(uow, serving)
+        conversation = await _take_first(uow, fitting)
         if conversation is None:
             await attempt.rollback()
             return Pulled(empty_reason=PullEmptyReason.EMPTY)
+    await turns.remember(uow, conversation.queue_id, member.id, uow.now())
     service.give(uow, conversation, member, reason=MoveReason.PULL)
     if claim:
         claim.answer = conversation.id
@@ -138,7 +137,31 @@ async def _hand_to(uow: UnitOfWork, conversation: Conversation, member_id: UUID,
     taken = await slots.take_slot(uow, member.id, force=force)
     if taken is None:
         refuse(UserErrorCode.LIMIT_REACHED, "{name} is at capacity.", "member_id", name=member.name)
+    await turns.remember(uow, conversation.queue_id, taken.id, uow.now())
     service.give(uow, conversation, taken, reason=MoveReason.MEMBER)
+
+
+async def _fitting(uow: UnitOfWork, member_id: UUID, serving: Sequence[Queue]) -> Sequence[Queue] | PullEmptyReason:
+    """The queues that are open and whose mandatory skills the member has (D10), or why none is left."""
+    if not serving:
+        return PullEmptyReason.NOT_A_MEMBER
+    are_open = await hours.open_among(uow.session, serving, uow.now())
+    if not are_open:
+        return PullEmptyReason.OUTSIDE_OPENING_HOURS
+    lacking = await _lacking(uow, member_id, list(are_open))
+    fitting = [queue for queue in serving if queue.id in are_open and queue.id not in lacking]
+    return fitting or PullEmptyReason.NO_SKILL_MATCH
+
+
+async def _lacking(uow: UnitOfWork, member_id: UUID, queue_ids: Sequence[UUID]) -> dict[UUID, Requirement]:
+    """Of each queue that asks for more than the member has, the first mandatory skill that is missed."""
+    asked = await queues.requirements_of(uow.session, queue_ids)
+    levels = (await skills.levels_of(uow.session, [member_id])).get(member_id, {})
+    missed = {
+        queue_id: [it for it in wanted if it.is_mandatory and levels.get(it.skill_id, 0) < it.min_level]
+        for queue_id, wanted in asked.items()
+    }
+    return {queue_id: wanted[0] for queue_id, wanted in missed.items() if wanted}
 
 
 async def _serving(
@@ -195,4 +218,10 @@ async def _assignable(uow: UnitOfWork, conversation: Conversation, member_id: UU
     serves = await queues.queue_ids_of(uow.session, member_id)
     if conversation.queue_id is not None and conversation.queue_id not in serves:
         refuse(UserErrorCode.WRONG_STATE, "{name} does not serve this queue.", "member_id", name=member.name)
+    if conversation.queue_id is not None:
+        lacking = (await _lacking(uow, member_id, [conversation.queue_id])).get(conversation.queue_id)
+        if lacking is not None:
+            template = "{name} lacks skill '{skill}' (level {level})."
+            told = {"name": member.name, "skill": lacking.name, "level": lacking.min_level}
+            refuse(UserErrorCode.WRONG_STATE, template, "member_id", **told)
     return member

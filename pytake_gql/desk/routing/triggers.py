@@ -11,9 +11,9 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.conversations.events import ConversationMoved
 from pytake_gql.desk.conversations.models import Conversation
+from pytake_gql.desk.queues import turns
 from pytake_gql.desk.queues.events import QueueMembersChanged, QueueUpdated
 from pytake_gql.desk.queues.models import QueueMember
-from pytake_gql.desk.routing.engine import set_cursor
 from pytake_gql.desk.routing.strategies import returning_cursor
 from pytake_gql.kernel.events import Event
 from pytake_gql.kernel.jobs import Job
@@ -80,7 +80,7 @@ async def _catch_up(uow: UnitOfWork, queue_id: UUID, member_id: UUID) -> None:
     ]
     cursor = returning_cursor(own, online)
     if cursor != own:
-        await set_cursor(uow, queue_id, member_id, cursor)
+        await turns.remember(uow, queue_id, member_id, cursor)
 
 
 def _closed_by(conversation: Any) -> UUID | None:
