@@ -62,7 +62,7 @@ _SCALARS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Hole:
-    """One argument, or a field inside one: `path` begins with the argument's name."""
+    """One argument, or a field inside one: `path` begins with the argument's name, and is 0 where it enters a list."""
 
     root: str
     field: str
@@ -129,8 +129,9 @@ def _inside(
         yield Hole(root, field, path, where, of, is_list_type(get_nullable_type(type_)))
     elif isinstance(named, GraphQLInputObjectType):
         assert len(path) < 6, f"{where} goes round in circles"
+        entered = (*path, "0") if is_list_type(get_nullable_type(type_)) else path
         for name, inner in named.fields.items():
-            yield from _inside(root, field, (*path, name), f"{named.name}.{name}", inner.type, answer, scalar)
+            yield from _inside(root, field, (*entered, name), f"{named.name}.{name}", inner.type, answer, scalar)
 
 
 def id_type(where: str, answer: Any = None) -> str:
@@ -205,7 +206,7 @@ def _filled(type_: Any, where: str, company: Company, path: tuple[str, ...], val
     if not path:
         return value
     if is_list_type(bare):
-        return [_filled(bare.of_type, where, company, path, value)]
+        return [_filled(bare.of_type, where, company, path[1:], value)]
     filled = _input(bare, company, besides=path[0])
     inner = bare.fields[path[0]]
     filled[path[0]] = _filled(inner.type, f"{bare.name}.{path[0]}", company, path[1:], value)
