@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -98,7 +99,7 @@ async def clocks_of(session: AsyncSession, conversation_ids: Sequence[UUID]) -> 
     """The last clock of each target, in the targets' order."""
     statement = (
         select(SlaClock)
-        .distinct(col(SlaClock.conversation_id), col(SlaClock.target))
+        .ext(distinct_on(col(SlaClock.conversation_id), col(SlaClock.target)))
         .where(col(SlaClock.conversation_id).in_(conversation_ids))
         .order_by(col(SlaClock.conversation_id), col(SlaClock.target), col(SlaClock.cycle).desc())
     )
