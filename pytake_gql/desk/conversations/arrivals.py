@@ -54,14 +54,15 @@ async def _find_open(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> Con
     async with uow.session.begin_nested() as attempt:
         locked = await uow.session.execute(theirs.with_for_update(), execution_options={"populate_existing": True})
         found = locked.scalar_one_or_none()
-        if found is None:
-            return None
-        is_snoozed = found.status is ConversationStatus.SNOOZED
-        if not is_snoozed and not await departed.has_lost_its_agent(uow.session, found):
+        is_snoozed = found is not None and found.status is ConversationStatus.SNOOZED
+        if found is not None and not is_snoozed and not await departed.has_lost_its_agent(uow.session, found):
             return found
-        open_id = found.id
-        # The savepoint gives the lock back: the agent comes first.
+        open_id = found.id if found is not None else None
+        # The savepoint gives the lock back: the agent comes first. One that was closed while we waited for it is
+        # not found, but locked all the same.
         await attempt.rollback()
+    if open_id is None:
+        return None
     conversation = await lock(uow, open_id)
     return conversation if conversation.status is not ConversationStatus.CLOSED else None
 
