@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from pytake_gql.desk.conversations.events import ConversationMoved
-from pytake_gql.desk.conversations.models import Conversation
+from pytake_gql.desk.conversations.models import Conversation, ConversationStatus
 from pytake_gql.desk.queues import turns
 from pytake_gql.desk.queues.events import QueueMembersChanged, QueueUpdated
 from pytake_gql.desk.queues.models import QueueMember
@@ -27,7 +27,7 @@ async def on_conversation_moved(uow: UnitOfWork, event: ConversationMoved) -> No
     conversation = await uow.session.get(Conversation, (uow.organization_id, event.entity_id))
     if conversation is not None and conversation.queue_id is not None and conversation.assignee_id is None:
         wake_queue(uow, conversation.queue_id)
-    freed = event.changes.get("assignee_id", {}).get("from") or _closed_by(conversation)
+    freed = event.changes.get("assignee_id", {}).get("from") or _put_down_by(conversation)
     if freed is not None:
         wake_member(uow, freed)
 
@@ -83,9 +83,9 @@ async def _catch_up(uow: UnitOfWork, queue_id: UUID, member_id: UUID) -> None:
         await turns.remember(uow, queue_id, member_id, cursor)
 
 
-def _closed_by(conversation: Any) -> UUID | None:
-    """A closed conversation keeps its assignee; the slot is free all the same."""
-    if conversation is not None and conversation.closed_at is not None:
+def _put_down_by(conversation: Any) -> UUID | None:
+    """A closed or snoozed conversation keeps its assignee; the slot is free all the same."""
+    if conversation is not None and conversation.status in {ConversationStatus.CLOSED, ConversationStatus.SNOOZED}:
         freed: UUID | None = conversation.assignee_id
         return freed
     return None
