@@ -103,7 +103,7 @@ async def test_members_come_in_pages(house: House) -> None:
 
 
 async def test_every_field_is_changed_and_told(house: House, admin: Person) -> None:
-    person = await house.person(Role.AGENT, name="Bia", availability=Availability.ONLINE)
+    person = await house.person(Role.AGENT, name="Bia", availability=Availability.ONLINE, last_seen_at=None)
     changed = await admin.client.ask(
         UPDATE,
         input={
