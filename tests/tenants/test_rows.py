@@ -37,9 +37,13 @@ TOLD_ACROSS = {
     },
     "engine_channel_organization": {"uuid"},
     "engine_due_messages": {"organization_id", "message_id"},
+    "engine_due_sla_clocks": {"organization_id", "conversation_id"},
+    "engine_due_snoozes": {"organization_id", "conversation_id"},
     "engine_expired_idempotency_keys": {"uuid"},
     "engine_invitation": {"organization_id", "invitation_id"},
+    "engine_lost_members": {"organization_id", "member_id"},
     "engine_memberships": {"organization_id", "member_id"},
+    "engine_routable_queues": {"organization_id", "queue_id"},
     "engine_organizations": {
         *("id", "name", "slug", "logo_url", "timezone", "locale", "holiday_region", "opening_hours"),
         *("is_active", "created_at"),
