@@ -7,6 +7,7 @@ subscriber's slow poll; losing the connection wakes everybody once it is back (h
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -34,6 +35,11 @@ class Wake(NamedTuple):
 
 
 GAP = Wake(None)
+
+
+def around(seconds: float) -> float:
+    """A fifth more or less, so that many who began together do not poll together."""
+    return seconds * random.uniform(0.8, 1.2)
 
 
 class Subscription:

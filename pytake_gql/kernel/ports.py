@@ -1,6 +1,6 @@
 """What one process has at hand: made by `bootstrap`, carried by every context."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from pytake_gql.kernel.jobs import Jobs
 from pytake_gql.kernel.limiter import Limiter
 from pytake_gql.kernel.principal import MemberPrincipal, Principal
 from pytake_gql.kernel.settings import Settings
+from pytake_gql.kernel.shared_reads import SharedReads
 from pytake_gql.kernel.tokens import Tokens
 from pytake_gql.kernel.unit_of_work import UnitsOfWork
 
@@ -68,3 +69,4 @@ class Ports:
     units: UnitsOfWork
     authority: Authority
     presence: Presence
+    shared_reads: SharedReads = field(default_factory=SharedReads)

@@ -9,8 +9,10 @@ import strawberry
 
 from pytake_gql.desk.conversations import messages, models, queries
 from pytake_gql.desk.conversations.nodes import Conversation, Message, find_conversation, listed
+from pytake_gql.desk.conversations.scope import authority_of
 from pytake_gql.desk.conversations.timeline import conversation_topic, typing_topic
 from pytake_gql.desk.queues.graphql import Queue, find_queue
+from pytake_gql.kernel.bus import Wake, around
 from pytake_gql.kernel.errors import NotFound
 from pytake_gql.kernel.graphql.access import subscription
 from pytake_gql.kernel.graphql.connections import Connection
@@ -252,19 +254,16 @@ class ConversationSubscription:
             raise NotFound
         id_, seq = parsed[1], conversation.last_seq if after is None else max(after, 0)
         async with info.context.ports.bus.subscribe(conversation_topic(id_), typing_topic(id_)) as wakes:
-            while await still_sees(info, id_):
-                async with info.context.read() as session:
-                    entries = await queries.entries_after(session, id_, seq, _CHUNK)
-                info.context.forget()
-                for entry in entries:
+            heard: list[Wake] = []
+            while (news := await _news(info, id_, seq)) is not None:
+                for told in heard:
+                    if told.topic == typing_topic(id_):
+                        yield typing(id_, str(told.data))
+                for entry in news.entries:
                     yield event(entry)
                     seq = entry.seq
-                if len(entries) == _CHUNK:
-                    continue
-                wake = await wakes.next(POLL_SECONDS)
-                for heard in [wake, *wakes.drain()] if wake else []:
-                    if heard.topic == typing_topic(id_) and await still_sees(info, id_):
-                        yield typing(id_, str(heard.data))
+                wake = None if news.has_more else await wakes.next(around(POLL_SECONDS))
+                heard = [wake, *wakes.drain()] if wake else []
 
 
 def typing(conversation_id: UUID, told: str) -> TypingChanged:
@@ -278,11 +277,22 @@ def typing(conversation_id: UUID, told: str) -> TypingChanged:
     )
 
 
-async def still_sees(info: Info, conversation_id: UUID) -> bool:
-    """Whether the caller may see it as rights stand now: asked again before each push."""
-    if not await info.context.renew():
-        return False
-    return await find_conversation(info, conversation_id) is not None
+async def _news(info: Info, conversation_id: UUID, seq: int) -> queries.News | None:
+    """What is to be pushed, read once for all who may see the same; None once the caller may no longer see it.
+
+    Rights are asked again before each push; what the pushed events show needs no other read.
+    """
+    context = info.context
+    if not await context.renew():
+        return None
+    principal = context.principal
+    key = ("conversation", conversation_id, seq, authority_of(principal))
+    news = await context.share(key, lambda session: queries.news(session, principal, conversation_id, seq, _CHUNK))
+    context.forget()
+    if news is not None:
+        context.remember_as_caller(queries.visible, {conversation_id: news.conversation})
+        context.remember(messages.by_ids, news.messages)
+    return news
 
 
 async def _message_of(info: Info, entry: models.TimelineEntry) -> Message:

@@ -1,6 +1,6 @@
 """The hot reads: explicit columns, keyset pages on indexes that start with the organization (speed.md)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -155,6 +155,35 @@ async def timeline(session: AsyncSession, conversation_id: UUID, window: Window)
     statement: Any = select(TimelineEntry).where(*criteria)
     rows = await fetch_rows(session, statement, (Key(col(TimelineEntry.seq)),), window)
     return Listing(rows.map(lambda row: row[0]), _counter(criteria, TimelineEntry))
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What happened in a conversation after a seq, and the conversation and its messages as they stand now."""
+
+    conversation: Any
+    """A row of `SHOWN`."""
+    entries: Sequence[TimelineEntry]
+    messages: Mapping[UUID, Message]
+    has_more: bool
+
+
+async def news(
+    session: AsyncSession, principal: Principal, conversation_id: UUID, seq: int, at_most: int
+) -> News | None:
+    """None when the caller may not see it now.
+
+    The conversation is read first, and nothing later than its last seq is told with it: what comes meanwhile has a
+    wake-up of its own.
+    """
+    row = (await visible(session, principal, [conversation_id])).get(conversation_id)
+    if row is None:
+        return None
+    last = min(row.last_seq, seq + at_most)
+    entries = await entries_after(session, conversation_id, seq, last - seq) if last > seq else ()
+    named = [entry.message_id for entry in entries if entry.message_id]
+    said = (await session.execute(select(Message).where(col(Message.id).in_(named)))).scalars() if named else ()
+    return News(row, entries, {message.id: message for message in said}, has_more=last < row.last_seq)
 
 
 async def entries_after(

@@ -1,5 +1,6 @@
 """Which conversations a caller sees: one criterion for lists, counts, single reads and subscriptions (D21)."""
 
+from collections.abc import Hashable
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,3 +31,11 @@ def visible_to(principal: Principal) -> Any:
         return own
     queues = select(QueueMember.queue_id).where(QueueMember.member_id == principal.member_id)
     return sa.or_(own, col(Conversation.queue_id).in_(queues))
+
+
+def authority_of(principal: Principal) -> Hashable:
+    """Equal for callers of one organization to whom `visible_to` shows the same: what they read may be shared."""
+    if isinstance(principal, MemberPrincipal):
+        is_all = principal.scope is ConversationScope.ORGANIZATION
+        return principal.role, principal.scope, None if is_all else principal.member_id
+    return principal

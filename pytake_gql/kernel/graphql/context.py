@@ -83,15 +83,34 @@ class Context:
                 self._uow = None
         self.forget()
 
+    async def share(self, key: Hashable, read: Callable[[AsyncSession], Awaitable[V]]) -> V:
+        """What `read` answers, called once in this process for all of the organization who ask by this key at once.
+
+        The key must name what is read and the authority of who asks (`SharedReads`).
+        """
+
+        async def read_once() -> V:
+            async with self.read() as session:
+                return await read(session)
+
+        return await self.ports.shared_reads.share((self.principal.organization_id, key), read_once)
+
     async def load(self, batch: "Batch[K, V]", key: K) -> V | None:
         """One value, fetched together with all that this operation asks of the same batch function."""
         return await self._load(batch, key, batch)
 
     async def load_as_caller(self, batch: "CallersBatch[K, V]", key: K) -> V | None:
         """Like `load`, of what the caller may see."""
-        return await self._load(batch, key, lambda session, keys: batch(session, self.principal, keys))
+        return await self._load(batch, key, self._as_caller(batch))
+
+    def _as_caller(self, batch: "CallersBatch[K, V]") -> "Batch[K, V]":
+        return lambda session, keys: batch(session, self.principal, keys)
 
     async def _load(self, name: object, key: K, batch: "Batch[K, V]") -> V | None:
+        value: V | None = await self._loader(name, batch).load(key)
+        return value
+
+    def _loader(self, name: object, batch: "Batch[K, V]") -> DataLoader[K, V | None]:
         loader = self._loaders.get(name)
         if loader is None:
 
@@ -101,8 +120,15 @@ class Context:
                 return [found.get(key) for key in keys]
 
             loader = self._loaders[name] = DataLoader(load_fn=load_all, max_batch_size=500)
-        value: V | None = await loader.load(key)
-        return value
+        return loader
+
+    def remember(self, batch: "Batch[K, V]", known: Mapping[K, V]) -> None:
+        """What `load` answers without reading, until `forget`."""
+        self._loader(batch, batch).prime_many(known)
+
+    def remember_as_caller(self, batch: "CallersBatch[K, V]", known: Mapping[K, V]) -> None:
+        """What `load_as_caller` answers without reading, until `forget`."""
+        self._loader(batch, self._as_caller(batch)).prime_many(known)
 
     async def renew(self) -> bool:
         """Takes the caller's rights as they stand now; False when there are none left (G11)."""

@@ -23,6 +23,7 @@ from pytake_gql.kernel.principal import (
     VisitorPrincipal,
 )
 from pytake_gql.kernel.settings import Settings
+from pytake_gql.kernel.shared_reads import SharedReads
 from pytake_gql.kernel.tokens import InvalidToken, TokenKind, Tokens
 
 FRESH_SECONDS = 2.0
@@ -43,6 +44,7 @@ class SessionAuthority:
         self._tokens = tokens
         self._settings = settings
         self._cache: dict[UUID, tuple[float, Principal | None]] = {}
+        self._reads = SharedReads()
         self._forgotten = 0
 
     @contextlib.asynccontextmanager
@@ -124,7 +126,7 @@ class SessionAuthority:
         if len(self._cache) >= _MOST_CACHED:
             self._cache.clear()
         forgotten = self._forgotten
-        found = await self._read(principal)
+        found = await self._reads.share(principal, lambda: self._read(principal))
         if forgotten == self._forgotten:  # else it may have been read just before what was told meanwhile
             self._cache[id_] = (now, found)
         return found

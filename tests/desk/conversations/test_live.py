@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
 from pytake_gql.desk.conversations import live as live_module
-from pytake_gql.kernel.ids import global_id
-from pytake_gql.kernel.principal import ConversationScope
+from pytake_gql.desk.conversations import queries
+from pytake_gql.desk.conversations.scope import authority_of
+from pytake_gql.kernel.ids import global_id, uuid7
+from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
 from tests.desk.desk import Desk, conversation_id, open_desk
 from tests.sockets import Served, SocketClient
 
@@ -140,3 +142,39 @@ async def test_g11_a_stream_ends_when_its_conversation_goes_out_of_sight(desk: D
         await asyncio.sleep(2.2)
         await desk.agent.ask(PULL)
         assert await socket.receive() == {"id": "1", "type": "complete"}
+
+
+async def test_equal_subscribers_cost_one_read_an_event_and_another_authority_its_own(
+    desk: Desk, live: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await desk.make.conversation(desk.channel)
+    id_, asked = conversation_id(row.id), list[ConversationScope]()
+    read = queries.news
+
+    async def count(session: Any, principal: Any, *question: Any) -> Any:
+        asked.append(principal.scope)
+        return await read(session, principal, *question)
+
+    async with AsyncExitStack() as open_:
+        tokens = [desk.agent.token] * 5 + [desk.admin.token] * 5
+        sockets = [await open_.enter_async_context(following(live, token, id_)) for token in tokens]
+        await asyncio.sleep(0.3)
+        monkeypatch.setattr(queries, "news", count)
+        await desk.agent.ask(SEND, input={"conversationId": id_, "text": "Oi"})
+        told = await asyncio.gather(*(socket.update() for socket in sockets))
+    assert told == [
+        {"__typename": "MessageAdded", "seq": 3, "message": {"text": "Oi"}, "conversation": {"lastSeq": 3}}
+    ] * len(sockets)
+    assert sorted(asked) == [ConversationScope.ORGANIZATION, ConversationScope.QUEUES]
+
+
+def test_d21_only_who_sees_all_shares_with_other_members() -> None:
+    def member(role: Role, scope: ConversationScope) -> MemberPrincipal:
+        ids = [uuid7() for _ in range(5)]
+        return MemberPrincipal(*ids, role=role, scope=scope, name="")
+
+    for scope in ConversationScope:
+        one, other = (authority_of(member(Role.AGENT, scope)) for _ in range(2))
+        assert (one == other) is (scope is ConversationScope.ORGANIZATION)
+    roles = {authority_of(member(role, ConversationScope.ORGANIZATION)) for role in Role}
+    assert len(roles) == len(Role)
