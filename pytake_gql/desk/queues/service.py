@@ -61,18 +61,19 @@ async def update(uow: UnitOfWork, queue_id: UUID, changes: Changes) -> Queue:
 
 
 async def delete(uow: UnitOfWork, queue_id: UUID, move_to_queue_id: UUID | None) -> Queue:
-    """Deletes it; the event's listeners move what waits in it, or refuse. No queue overflows into it any more."""
+    """Deletes it; no queue overflows into it any more, and the event's listeners move what waits in it, or refuse."""
     await one_at_a_time(uow, _SUBJECT)
     queue = await get(uow, queue_id)
     if move_to_queue_id == queue_id:
         refuse(UserErrorCode.INVALID, "This is the queue itself.", "move_to_queue_id")
     if move_to_queue_id is not None:
         await get(uow, move_to_queue_id, "move_to_queue_id")
-    changes = {"name": {"from": queue.name, "to": None}}
-    await uow.announce(QueueDeleted(entity_id=queue_id, changes=changes, move_to_queue_id=move_to_queue_id))
     overflowing = select(Queue).where(Queue.overflow_queue_id == queue_id).with_for_update()
     for other in (await uow.session.execute(overflowing)).scalars():
         uow.emit(QueueUpdated(entity_id=other.id, changes=change(other, {"overflow_queue_id": None})))
+    await uow.session.flush()
+    changes = {"name": {"from": queue.name, "to": None}}
+    await uow.announce(QueueDeleted(entity_id=queue_id, changes=changes, move_to_queue_id=move_to_queue_id))
     await uow.session.flush()
     await uow.session.delete(queue)
     return queue

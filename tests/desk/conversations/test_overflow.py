@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, TimelineEntry, TimelineKind
 from pytake_gql.desk.queues.models import Queue
 from pytake_gql.kernel.ids import global_id
+from pytake_gql.tenancy.members.models import Availability
 from tests.conftest import TravellingClock
 from tests.desk.desk import Desk, conversation_id
 
@@ -22,6 +23,8 @@ TRANSFER = """mutation ($input: TransferConversationInput!) { transferConversati
     conversation { queue { id } } userErrors { code } } }"""
 ASSIGN = """mutation ($input: AssignConversationInput!) { assignConversation(input: $input) {
     conversation { queue { id } } userErrors { code } } }"""
+UPDATE = "mutation ($input: UpdateMemberInput!) { updateMember(input: $input) { userErrors { code } } }"
+DELETE = "mutation ($input: DeleteQueueInput!) { deleteQueue(input: $input) { userErrors { code } } }"
 PULL = """mutation ($input: PullNextConversationInput!) { pullNextConversation(input: $input) {
     conversation { id } emptyReason userErrors { code } } }"""
 
@@ -140,12 +143,29 @@ async def test_d9_entries_of_a_circle_of_full_queues_wait_for_nobody(desk: Desk)
         last = (await uow.session.execute(select(Queue).where(Queue.id == two.id))).scalar_one()
         last.overflow_queue_id = one.id
     rows = await asyncio.gather(*(arrives(desk, queue) for queue in [one, two] * 6))
-    async with desk.make.ports.database.session(desk.organization.id) as session:
-        meant = dict((await session.execute(select(Conversation.id, Conversation.queue_id))).all())  # type: ignore[arg-type]
-    assert len(rows) == len(meant) == 12
-    moved = [row for row in rows if await hops(desk, row)]
+    counts = await waiting(desk, one, two)
+    assert sum(counts) == len(rows) == 12
+    assert min(counts) >= 3
+    assert sum([len(await hops(desk, row)) for row in rows]) <= 3
+
+
+async def test_d9_agents_who_go_at_once_and_arrivals_wait_for_nobody_in_a_circle(desk: Desk) -> None:
+    """Each agent's conversations come back to both queues, in opposite orders."""
+    one, two = await chain(desk, {"max_size": 2}, {"max_size": 2})
+    agents = [await desk.make.member(desk.organization, availability=Availability.ONLINE) for _ in range(2)]
+    for agent, order in zip(agents, ([one, two] * 2, [two, one] * 2), strict=True):
+        await desk.make.serves(one, agent)
+        await desk.make.serves(two, agent)
+        for queue in order:
+            row = await arrives(desk, queue)
+            input_ = {"id": conversation_id(row.id), "memberId": global_id("Member", agent.id)}
+            assert (await desk.admin.ask(ASSIGN, input=input_))["userErrors"] == []
+    leaving = [{"id": global_id("Member", agent.id), "isActive": False} for agent in agents]
+    answers = await asyncio.gather(
+        *(desk.admin.ask(UPDATE, input=input_) for input_ in leaving), *(arrives(desk, two) for _ in range(4))
+    )
+    assert answers[:2] == [{"userErrors": []}] * 2
     assert sum(await waiting(desk, one, two)) == 12
-    assert len(moved) <= 6
 
 
 async def test_d9_a_full_chain_keeps_it_where_it_was_meant_to_wait(desk: Desk) -> None:
@@ -153,6 +173,17 @@ async def test_d9_a_full_chain_keeps_it_where_it_was_meant_to_wait(desk: Desk) -
     for _ in range(4):
         await arrives(desk, one)
     assert await waiting(desk, one, two) == [3, 1]
+
+
+async def test_d9_what_a_deleted_queue_leaves_does_not_overflow_back_into_it(desk: Desk) -> None:
+    full, doomed = await chain(desk, {"max_size": 1}, {})
+    await arrives(desk, full)
+    row = await desk.make.conversation(desk.channel)
+    moved = {"id": conversation_id(row.id), "queueId": global_id("Queue", doomed.id)}
+    assert (await desk.admin.ask(TRANSFER, input=moved))["userErrors"] == []
+    input_ = {"id": global_id("Queue", doomed.id), "moveToQueueId": global_id("Queue", full.id)}
+    assert await desk.admin.ask(DELETE, input=input_) == {"userErrors": []}
+    assert await waiting(desk, full) == [2]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +225,7 @@ async def test_d18_a_pull_from_closed_queues_says_that_they_are_closed(desk: Des
     signed_in = await desk.make.signed_in(desk.agent_member)
     client = type(desk.agent)(desk.http, signed_in.token)
     named = {"queueId": global_id("Queue", office.id)}
-    closed = {"conversation": None, "emptyReason": "OUTSIDE_OPENING_HOURS", "userErrors": []}
+    closed: Any = {"conversation": None, "emptyReason": "OUTSIDE_OPENING_HOURS", "userErrors": []}
     assert await client.ask(PULL, input=named) == closed
     assert (await client.ask(PULL, input={}))["emptyReason"] == "EMPTY"  # the other queue is open
     async with desk.make.ports.database.session(desk.organization.id) as session:

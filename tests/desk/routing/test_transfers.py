@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlmodel import select
 
@@ -16,6 +17,7 @@ from pytake_gql.tenancy.members.models import Member
 from tests.client import Client
 from tests.conftest import TravellingClock
 from tests.desk.desk import Desk, conversation_id, open_desk
+from tests.factories import Factory
 
 TRANSFER = """mutation ($input: TransferConversationInput!) { transferConversation(input: $input) {
     conversation { status queue { id } assignee { id } } userErrors { code field message } } }"""
@@ -24,6 +26,7 @@ CLOSE = """mutation ($input: CloseConversationInput!) { closeConversation(input:
     conversation { id } userErrors { code } } }"""
 SNOOZE = """mutation ($input: SnoozeConversationInput!) { snoozeConversation(input: $input) {
     conversation { status } userErrors { code } } }"""
+DUE = "query ($id: ID!) { conversation(id: $id) { firstResponseDueAt } }"
 READ = """query ($id: ID!) { conversation(id: $id) { status lastSeq queuePosition queue { id } assignee { id }
     messages(last: 1) { nodes { text isNote author { id } } }
     timeline(first: 100) { nodes { __typename seq
@@ -66,9 +69,7 @@ async def loads(desk: Desk) -> dict[UUID, tuple[int, int]]:
     return {member.id: (member.load, held.count(member.id)) for member in members}
 
 
-async def test_d22_a_transfer_to_a_queue_frees_the_agent_and_leaves_the_note(
-    desk: Desk, clock: TravellingClock
-) -> None:
+async def test_d22_a_transfer_to_a_queue_frees_the_agent_and_leaves_the_note(desk: Desk) -> None:
     row = await desk.make.conversation(desk.channel)
     await desk.agent.ask(PULL)
     other = await desk.make.queue(desk.organization, desk.agent_member)
@@ -108,6 +109,19 @@ async def test_d6_an_explicit_transfer_starts_the_wait_anew(desk: Desk, clock: T
     after = await read(desk, early)
     assert (after["queue"], after["queuePosition"]) == ({"id": queue_id(other)}, 2)
     assert [node["__typename"] for node in after["timeline"]["nodes"]][2:] == ["ConversationTransferred"]
+
+
+async def test_d22_deadlines_run_on_through_a_transfer(
+    make: Factory, http: httpx.AsyncClient, clock: TravellingClock
+) -> None:
+    desk = await open_desk(make, http, first_response_minutes=30)
+    row = await desk.make.conversation(desk.channel)
+    due = await desk.admin.ask(DUE, id=conversation_id(row.id))
+    assert due["firstResponseDueAt"] is not None
+    clock.advance(minutes=5)
+    other = await desk.make.queue(desk.organization, first_response_minutes=1)
+    assert (await transfer(desk.admin, row, queueId=queue_id(other)))["userErrors"] == []
+    assert await desk.admin.ask(DUE, id=conversation_id(row.id)) == due
 
 
 async def test_d22_a_transfer_to_a_member_hands_it_over(desk: Desk) -> None:
