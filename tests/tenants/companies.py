@@ -82,7 +82,8 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     agent = await make.signed_in(await make.member(organization, Role.AGENT, availability=Availability.ONLINE))
     super_admin = await make.signed_in(await make.member(organization, Role.SUPER_ADMIN))
     overflow = await make.queue(organization, agent.member)
-    queue = await make.queue(organization, agent.member, admin.member, overflow_queue_id=overflow.id)
+    targets = {"first_response_minutes": 60, "next_response_minutes": 30, "resolution_minutes": 480}
+    queue = await make.queue(organization, agent.member, admin.member, overflow_queue_id=overflow.id, **targets)
     skill = await make.skill(organization)
     await make.masters(agent.member, skill)
     await make.save(organization.id, QueueSkill(queue_id=queue.id, skill_id=skill.id, min_level=1, is_mandatory=False))

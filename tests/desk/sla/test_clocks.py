@@ -53,7 +53,7 @@ def dues(of: Clocks) -> dict[SlaTarget, dt.datetime | None]:
 
 def begun(**targets: int | None) -> Clocks:
     """A conversation that waits for an agent since 16:30."""
-    made = clocks(**targets)  # type: ignore[arg-type]
+    made = clocks(**targets)
     made.begin(at("16:30"), began_at=at("16:30"))
     return made
 
