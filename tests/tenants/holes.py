@@ -168,7 +168,7 @@ def operation(
     return built(hole.root, hole.field, variables, node_type=node_type, levels=levels)
 
 
-def plain(company: Company, root: str, field: str, **chosen: Any) -> Operation:
+def plain(company: Company, root: str, field: str, *, levels: int = LEVELS, **chosen: Any) -> Operation:
     """The field with what it requires."""
     definition = fields(root)[field]
     required = {
@@ -176,7 +176,7 @@ def plain(company: Company, root: str, field: str, **chosen: Any) -> Operation:
         for name, argument in definition.args.items()
         if is_required(argument)
     }
-    return built(root, field, required | chosen)
+    return built(root, field, required | chosen, levels=levels)
 
 
 def built(
