@@ -95,6 +95,7 @@ class Calendar:
                 yield opens, opens + dt.timedelta(seconds=span.end - span.start)
 
 
+@lru_cache(maxsize=50_000)
 def is_holiday(region: str, day: dt.date) -> bool:
     """Whether it is a public holiday of the region, such as BR or BR-SP."""
     return day in _holidays(region)

@@ -10,13 +10,14 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from pytake_gql import bootstrap
+from pytake_gql import bootstrap, worker
 from pytake_gql.desk.conversations.models import SlaTarget
 from pytake_gql.desk.queues.models import Queue
 from pytake_gql.desk.sla import jobs, service
 from pytake_gql.desk.sla.events import SlaBreached
 from pytake_gql.desk.sla.models import SlaClock, SlaPolicy
 from pytake_gql.kernel.ids import global_id, parse_global_id
+from pytake_gql.kernel.jobs import Job
 from pytake_gql.kernel.unit_of_work import UnitOfWork, UnitsOfWork
 from pytake_gql.tenancy.organizations import calendar as calendars
 from tests.client import Client
@@ -231,6 +232,17 @@ async def test_d25_many_sweeps_record_a_breach_once(chat: Chat, clock: Travellin
     # It runs on, past its deadline, until it is met.
     assert after["firstResponseDueAt"] == due
     assert (after["slaClocks"][0]["breachedAt"], after["slaClocks"][0]["metAt"]) == (due, None)
+
+
+async def test_d25_the_worker_finds_what_was_missed_and_records_it(chat: Chat, clock: TravellingClock) -> None:
+    ports, due = chat.desk.make.ports, (await chat.dues())[0]
+    clock.advance(minutes=3)
+    job = Job("record_breaches", (str(chat.desk.organization.id), str(chat.row_id)))
+    assert job in [found for sweep in worker.sweeps(ports) for found in await sweep()]
+    work = worker.jobs(ports, bootstrap.mailer(ports.settings, ports.clock), bootstrap.channels())
+    await work[job.name](*job.arguments)
+    assert await chat.breaches() == [("FIRST_RESPONSE", due)]
+    assert job not in [found for sweep in worker.sweeps(ports) for found in await sweep()]
 
 
 async def test_d25_a_breach_is_told_once_to_whoever_listens(chat: Chat, clock: TravellingClock) -> None:
