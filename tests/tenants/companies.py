@@ -13,7 +13,8 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 from pytake_gql.desk.channels.models import Channel
-from pytake_gql.desk.queues.models import Queue, QueueSkill
+from pytake_gql.desk.queues.models import Queue, QueueSkill, RoutingStrategy
+from pytake_gql.desk.routing.models import RoutingDecision
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.auth import passwords
@@ -96,6 +97,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     active, closed, waiting, message, visitor = await _talk(make, http, channel, agent)
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
     conversation = UUID(active.rpartition("_")[2])
+    await make.save(organization.id, _decision(make, conversation, agent.member.id))
     return Company(
         organization=organization,
         admin=admin,
@@ -122,6 +124,18 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
         },
         conversation_ids=(active, closed, waiting),
         email=account.email,
+    )
+
+
+def _decision(make: Factory, conversation_id: UUID, chosen_id: UUID) -> RoutingDecision:
+    """As routing would have left it, had it chosen the agent."""
+    verdict = {"member_id": chosen_id.hex, "reason": "ELIGIBLE", "texts": {"pt-BR": "pode", "en": "can"}, "score": None}
+    return RoutingDecision(
+        conversation_id=conversation_id,
+        strategy=RoutingStrategy.ROUND_ROBIN,
+        chosen_id=chosen_id,
+        decided_at=make.ports.clock.now(),
+        verdicts=[verdict],
     )
 
 

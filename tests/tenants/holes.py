@@ -7,6 +7,7 @@ stands in the tables here, and a new id that is not understood fails the walk un
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -42,13 +43,17 @@ _VALUES: Mapping[str, Any] = {
     "InviteMemberInput.role": "AGENT",
     "SwitchOrganizationInput.reason": "Uma visita",
     "AssignConversationInput.force": True,
+    "SnoozeConversationInput.until": (datetime.now(UTC) + timedelta(days=30)).isoformat(),
 }
 # Optional fields without which the operation would be refused for another reason.
 _NEEDED = {
     "SendMessageInput": ("text",),
     "SwitchOrganizationInput": ("reason",),
     "AssignConversationInput": ("force",),
+    "TransferConversationInput": ("queueId",),
 }
+# What is left out where this is given: the two exclude each other.
+_INSTEAD = {"TransferConversationInput.memberId": {"queueId"}}
 _SCALARS: Mapping[str, Any] = {
     "Int": 1,
     "Float": 1.0,
@@ -214,7 +219,7 @@ def _filled(type_: Any, where: str, company: Company, path: tuple[str, ...], val
 
 
 def _input(type_: GraphQLInputObjectType, company: Company, besides: str | None = None) -> dict[str, Any]:
-    needed = _NEEDED.get(type_.name, ())
+    needed = set(_NEEDED.get(type_.name, ())) - _INSTEAD.get(f"{type_.name}.{besides}", set())
     return {
         name: _value(given.type, f"{type_.name}.{name}", company)
         for name, given in type_.fields.items()
