@@ -244,5 +244,8 @@ def _preference(strategy: RoutingStrategy, candidate: Candidate, requirements: S
 
 
 def _spans(waited_seconds: float, relax_after_seconds: int) -> int:
-    """Full spans, exact at their ends: `//` of floats does not round up just before one."""
-    return max(0, int(waited_seconds // relax_after_seconds))
+    """Full spans, exact at their ends: `//` of floats does not round up just before one.
+
+    No more than waive every skill, so that an endless wait can be asked about.
+    """
+    return max(0, int(min(waited_seconds, HIGHEST_LEVEL * relax_after_seconds) // relax_after_seconds))
