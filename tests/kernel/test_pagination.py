@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import col, select
@@ -33,7 +34,7 @@ async def test_pages_joined_are_the_list_forward_and_backward(make: Factory, ord
         pages, cursor = [], None
         for _ in range(20):
             async with make.ports.database.session(organization.id) as session:
-                page = await fetch_page(session, select(Contact), order, Window(size, cursor, is_backward))
+                page = await fetch_page(session, sa.select(Contact), order, Window(size, cursor, is_backward))
             pages.append([contact.id for contact in page.items])
             more = page.has_previous if is_backward else page.has_next
             assert (page.has_next if is_backward else page.has_previous) == (cursor is not None)
@@ -55,11 +56,11 @@ async def test_a_row_that_comes_meanwhile_neither_repeats_nor_hides_another(make
     for name in ("b", "d"):
         await make.contact(organization, name=name)
     async with make.ports.database.session(organization.id) as session:
-        first = await fetch_page(session, select(Contact), ORDERS["up"], Window(1))
+        first = await fetch_page(session, sa.select(Contact), ORDERS["up"], Window(1))
     for name in ("a", "c"):
         await make.contact(organization, name=name)
     async with make.ports.database.session(organization.id) as session:
-        rest = await fetch_page(session, select(Contact), ORDERS["up"], Window(10, first.cursors[0]))
+        rest = await fetch_page(session, sa.select(Contact), ORDERS["up"], Window(10, first.cursors[0]))
     assert [contact.name for contact in (*first.items, *rest.items)] == ["b", "c", "d"]
 
 

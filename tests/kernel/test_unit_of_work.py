@@ -134,7 +134,7 @@ async def test_g23_the_process_audits_what_happens(make: Factory) -> None:
     ]
 
 
-def test_a_change_tells_only_what_became_another() -> None:
-    row = Contact(name="Ana", phone=None)
+def test_a_change_tells_only_what_became_another(make: Factory) -> None:
+    row = contact(make, "Ana")
     assert change(row, {"name": "Bia", "phone": None}) == {"name": {"from": "Ana", "to": "Bia"}}
     assert row.name == "Bia"
