@@ -21,6 +21,7 @@ from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
 from pytake_gql.kernel.tokens import TokenKind, new_opaque_token, token_hash
 from pytake_gql.tenancy.auth import passwords
 from pytake_gql.tenancy.auth.models import RefreshToken, Session
+from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Account, Availability, Member
 from pytake_gql.tenancy.organizations.models import Organization
 
@@ -95,6 +96,11 @@ class Factory:
         )
         await self.save(organization.id, account, member)
         return member
+
+    async def seen(self, member: Member) -> None:
+        """The member has a live connection at the clock's present."""
+        async with self.ports.units.of_system(member.organization_id) as uow:
+            await presence.beat(uow, [member.id])
 
     async def signed_in(self, member: Member) -> SignedIn:
         now = self.ports.clock.now()

@@ -133,6 +133,7 @@ async def test_d3_a_contact_reopens_within_the_hours_of_the_queue_and_begins_ane
     taken = await pull(desk.agent)
     await desk.agent.ask(CLOSE, input={"id": taken["id"]})
     clock.advance(hours=71)
+    await desk.make.seen(desk.agent_member)
     fresh = Client(desk.http, (await desk.make.signed_in(desk.agent_member)).token)
     again = await visitor.ask(WRITE, input={"text": "Outra coisa"})
     assert (again["userErrors"], again["chat"]) == ([], {"status": "ACTIVE"})

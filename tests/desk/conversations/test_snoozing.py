@@ -74,8 +74,7 @@ class Aside:
             await uow.session.execute(sa.update(Member).where(is_agent).values(**values))
 
     async def be_present(self) -> None:
-        """The agent's browser is open at the present of the travelling clock."""
-        await self.make_agent(last_seen_at=self.desk.make.ports.clock.now())
+        await self.desk.make.seen(self.desk.agent_member)
 
 
 @pytest.fixture

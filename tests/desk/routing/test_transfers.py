@@ -254,7 +254,7 @@ async def test_d11_transfers_closes_and_pulls_at_once_keep_load_true(desk: Desk)
     members = [await desk.colleague(capacity=4) for _ in range(3)]
     for member, _ in members:
         await desk.make.serves(other, member)
-    rows = [await desk.make.conversation(desk.channel) for _ in range(15)]
+    rows = [await desk.make.conversation(desk.channel) for _ in range(10)]
 
     async def to_member(index: int) -> None:
         await transfer(desk.admin, rows[index], memberId=member_id(members[index % 3][0]))
@@ -265,16 +265,16 @@ async def test_d11_transfers_closes_and_pulls_at_once_keep_load_true(desk: Desk)
     async def close(index: int) -> None:
         await desk.admin.ask(CLOSE, input={"id": conversation_id(rows[index].id)})
 
-    for round_ in range(3):
+    for round_ in range(2):
         await asyncio.gather(
             *(client.ask(PULL) for _, client in members for _ in range(3)),
-            *(to_member((index + round_) % 15) for index in range(15)),
-            *(to_queue((index + 2 * round_) % 15) for index in range(15)),
-            *(close(index) for index in range(round_, 15, 5)),
+            *(to_member((index + round_) % 10) for index in range(10)),
+            *(to_queue((index + 2 * round_) % 10) for index in range(10)),
+            *(close(index) for index in range(round_, 10, 5)),
         )
         counts = await loads(desk)
         assert all(load == held <= 5 for load, held in counts.values()), counts
     async with desk.make.ports.database.session(desk.organization.id) as session:
         statuses = (await session.execute(select(Conversation.status, Conversation.assignee_id))).all()
-    assert len(statuses) == 15
+    assert len(statuses) == 10
     assert all((status is ConversationStatus.QUEUED) <= (assignee is None) for status, assignee in statuses)
