@@ -2,64 +2,24 @@
 
 import asyncio
 import random
-import shutil
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from pytake_gql import bootstrap, embedded
 from pytake_gql.desk.conversations.models import Conversation, Message, MessageDirection, MessageStatus
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.principal import Role
-from pytake_gql.kernel.settings import read_settings
-from tests.chaos.machinery import Persistent, Processes, flush, follow
-from tests.conftest import Servers, _clone, _drop, database_named
 from tests.desk.desk import Desk, conversation_id, open_desk
-from tests.embedded.conftest import reachable_directory
 from tests.factories import Factory, Visitor
+from tests.processes.machinery import Persistent, Processes, flush, follow
 
 VISITORS = 20
 SAY = """mutation ($input: SendVisitorMessageInput!) { sendVisitorMessage(input: $input) { userErrors { code } } }"""
 REPLY = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { userErrors { code } } }"
 FINE: dict[str, Any] = {"userErrors": []}
-
-
-@pytest.fixture
-def state() -> Iterator[Path]:
-    directory = reachable_directory()
-    yield directory
-    embedded.stop(directory)
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture
-async def processes(servers: Servers, template: str, state: Path) -> AsyncIterator[Processes]:
-    """On a database and a Valkey of their own: FLUSHALL must not meet other tests."""
-    name = f"chaos_{uuid4().hex}"
-    await _clone(servers.database_url, name, template)
-    redis = await asyncio.to_thread(embedded.ensure_valkey, state, durable=False)
-    settings = read_settings({"DATABASE_URL": database_named(servers.database_url, name), "REDIS_URL": redis.url})
-    started = Processes(settings, state)
-    for process in ("api", "worker"):
-        started.start(process)
-    try:
-        await started.is_ready()
-        yield started
-    finally:
-        started.stop()
-        await _drop(servers.database_url, name)
-
-
-@pytest.fixture
-async def chaos_ports(processes: Processes) -> AsyncIterator[Ports]:
-    async with bootstrap.ports(processes.settings) as made:
-        yield made
 
 
 async def write(caller: Persistent, accepted: list[str], until: asyncio.Event) -> None:
@@ -133,18 +93,18 @@ async def everybody_writes(desk: Desk, url: str, visitors: list[Visitor], until:
 
 
 async def test_g3_g7_kill_9_of_api_and_worker_and_flushall_lose_and_double_nothing(
-    processes: Processes, chaos_ports: Ports, http: httpx.AsyncClient, is_long: bool
+    processes: Processes, their_ports: Ports, http: httpx.AsyncClient, is_long: bool
 ) -> None:
-    make = Factory(chaos_ports)
+    make = Factory(their_ports)
     desk = await open_desk(make, http)
     follower = (await make.signed_in(await make.member(desk.organization, Role.ORG_ADMIN))).token
     visitors = [await make.visitor(desk.channel) for _ in range(VISITORS)]
     until = asyncio.Event()
     writing = asyncio.create_task(everybody_writes(desk, processes.url, visitors, until))
-    while len(await conversations_of(chaos_ports, desk.organization.id)) < VISITORS:
+    while len(await conversations_of(their_ports, desk.organization.id)) < VISITORS:
         await asyncio.sleep(0.1)
     followed: dict[UUID, list[int]] = {
-        id_: [] for id_ in list(await conversations_of(chaos_ports, desk.organization.id))[:10]
+        id_: [] for id_ in list(await conversations_of(their_ports, desk.organization.id))[:10]
     }
     followers = [
         asyncio.create_task(follow(processes.url, follower, conversation_id(id_), seen))
@@ -154,12 +114,12 @@ async def test_g3_g7_kill_9_of_api_and_worker_and_flushall_lose_and_double_nothi
     until.set()
     accepted = await writing
 
-    assert sorted(await said(chaos_ports, desk.organization.id)) == sorted(accepted)
+    assert sorted(await said(their_ports, desk.organization.id)) == sorted(accepted)
     assert sum(map(len, accepted)) > VISITORS
     async with asyncio.timeout(60):
-        while await unsent(chaos_ports, desk.organization.id):
+        while await unsent(their_ports, desk.organization.id):
             await asyncio.sleep(0.2)
-        ends = await conversations_of(chaos_ports, desk.organization.id)
+        ends = await conversations_of(their_ports, desk.organization.id)
         while any(not seen or seen[-1] < ends[id_] for id_, seen in followed.items()):
             await asyncio.sleep(0.1)
     for task in followers:
