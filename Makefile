@@ -21,8 +21,8 @@ $(STAMP): requirements-dev.txt pyproject.toml
 dev: $(STAMP)  ## Run PyTake on this machine: servers, demo shop, API and worker
 	$(BIN)/pytake dev
 
-test: $(STAMP)  ## Run all tests, warnings as errors
-	$(BIN)/pytest
+test: $(STAMP)  ## Run all tests, warnings as errors, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(STAMP)  ## Lint, types, layers, the schema's freshness and the tests of the house itself
 	$(BIN)/ruff check

@@ -125,8 +125,13 @@ def database_url(servers: Servers, template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def redis_url(servers: Servers, database_url: str) -> str:
-    """A Redis database of this run's own, emptied; pub/sub is shared, but topics hold unguessable ids."""
-    number = int(hashlib.sha256(database_url.encode()).hexdigest(), 16) % 15 + 1
+    """A Redis database of this run's own, emptied; pub/sub is shared, but topics hold unguessable ids.
+
+    Two workers of one run never meet: they count on from a number that the run has.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", database_url)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    number = (int(hashlib.sha256(run.encode()).hexdigest(), 16) + worker) % 15 + 1
     url = database_named(servers.redis_url, str(number))
     async with Redis.from_url(url) as redis:
         await redis.flushdb()
