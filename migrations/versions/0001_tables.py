@@ -604,9 +604,9 @@ def upgrade() -> None:
         postgresql_where="status = 'SNOOZED'",
     )
     op.create_index(
-        "ix_conversations_waiting_deadline",
+        "ix_conversations_waiting_due",
         "conversations",
-        ["organization_id", "queue_id", "sla_due_at", "waiting_rank", "eligible_since", "id"],
+        ["organization_id", "queue_id", "sla_due_at", "eligible_since", "id", "waiting_rank"],
         unique=False,
         postgresql_where="status = 'QUEUED'",
     )
@@ -829,7 +829,7 @@ def downgrade() -> None:
     op.drop_table("messages")
     op.drop_index("uq_conversations_open", table_name="conversations", postgresql_where="status <> 'CLOSED'")
     op.drop_index("ix_conversations_waiting_rank", table_name="conversations", postgresql_where="status = 'QUEUED'")
-    op.drop_index("ix_conversations_waiting_deadline", table_name="conversations", postgresql_where="status = 'QUEUED'")
+    op.drop_index("ix_conversations_waiting_due", table_name="conversations", postgresql_where="status = 'QUEUED'")
     op.drop_index("ix_conversations_snoozed", table_name="conversations", postgresql_where="status = 'SNOOZED'")
     op.drop_index("ix_conversations_queue", table_name="conversations")
     op.drop_index("ix_conversations_contact", table_name="conversations")

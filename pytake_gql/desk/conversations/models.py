@@ -66,8 +66,8 @@ class Conversation(TenantModel, table=True):
             postgresql_where="status = 'QUEUED'",
         ),
         sa.Index(
-            "ix_conversations_waiting_deadline",
-            *("organization_id", "queue_id", "sla_due_at", "waiting_rank", "eligible_since", "id"),
+            "ix_conversations_waiting_due",
+            *("organization_id", "queue_id", "sla_due_at", "eligible_since", "id", "waiting_rank"),
             postgresql_where="status = 'QUEUED'",
         ),
         sa.Index("ix_conversations_snoozed", "snoozed_until", postgresql_where="status = 'SNOOZED'"),

@@ -59,15 +59,19 @@ def keys(order: QueueOrder, now: datetime) -> tuple[Key, ...]:
 def tiers(order: QueueOrder, now: datetime) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
     """The same order as `keys`, cut into pieces that an index serves: (criterion, order by), one after the other."""
     model: Any = Conversation
-    age = (model.sla_due_at.asc().nulls_last(), model.eligible_since, model.id)
-    if order is QueueOrder.DEADLINE_FIRST:
-        return ((sa.true(), (model.sla_due_at.asc().nulls_last(), *(k.expression for k in keys(order, now)[1:]))),)
+    due = model.sla_due_at.asc().nulls_last()
+    age = (due, model.eligible_since, model.id)
     capped = capped_rank(now)
-    return (
+    by_priority = (
         (model.waiting_rank == URGENT_RANK, age),
         (sa.and_(model.waiting_rank > URGENT_RANK, model.waiting_rank <= capped), age),
         (model.waiting_rank > capped, (model.waiting_rank, *age)),
     )
+    if order is QueueOrder.PRIORITY_FIRST:
+        return by_priority
+    by_deadline = (model.sla_due_at.is_not(None), (due, *(key.expression for key in keys(order, now)[1:])))
+    without = tuple((sa.and_(model.sla_due_at.is_(None), criterion), tier) for criterion, tier in by_priority)
+    return (by_deadline, *without)
 
 
 def _minute(instant: datetime) -> int:

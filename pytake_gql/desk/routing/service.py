@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from pytake_gql.desk.conversations import messages, order, overflow, service, states
+from pytake_gql.desk.conversations import messages, overflow, service, states
 from pytake_gql.desk.conversations.locks import lock
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
 from pytake_gql.desk.departments import service as departments
@@ -16,6 +16,7 @@ from pytake_gql.desk.queues import hours, turns
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.models import Queue, QueueMember
 from pytake_gql.desk.queues.requirements import Requirement
+from pytake_gql.desk.routing import queries
 from pytake_gql.desk.skills import service as skills
 from pytake_gql.kernel import idempotency
 from pytake_gql.kernel.errors import UserErrorCode, not_found, refuse
@@ -156,6 +157,8 @@ async def _fitting(uow: UnitOfWork, member_id: UUID, serving: Sequence[Queue]) -
 async def _lacking(uow: UnitOfWork, member_id: UUID, queue_ids: Sequence[UUID]) -> dict[UUID, Requirement]:
     """Of each queue that asks for more than the member has, the first mandatory skill that is missed."""
     asked = await queues.requirements_of(uow.session, queue_ids)
+    if not any(asked.values()):
+        return {}
     levels = (await skills.levels_of(uow.session, [member_id])).get(member_id, {})
     missed = {
         queue_id: [it for it in wanted if it.is_mandatory and levels.get(it.skill_id, 0) < it.min_level]
@@ -186,20 +189,10 @@ async def _take_first(uow: UnitOfWork, serving: Sequence[Queue]) -> Conversation
     """From the queues of higher priority first (D7), then by D5; locks the row that it answers."""
     for (_, queue_order), group in groupby(serving, key=lambda queue: (queue.priority, queue.order)):
         queue_ids = [queue.id for queue in group]
-        for criterion, keys in order.tiers(queue_order, uow.now()):
-            statement = (
-                select(Conversation)
-                .where(
-                    col(Conversation.queue_id).in_(queue_ids),
-                    Conversation.status == ConversationStatus.QUEUED,
-                    criterion,
-                )
-                .order_by(*keys)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-            if (found := (await uow.session.execute(statement)).scalar_one_or_none()) is not None:
-                return found
+        found = await queries.lock_first(uow.session, queue_ids, queue_order, uow.now())
+        if found is not None:
+            # Read only now that it is locked: as nobody changes it any more.
+            return (await service.by_ids(uow.session, [found]))[found]
     return None
 
 

@@ -170,8 +170,7 @@ async def test_equal_subscribers_cost_one_read_an_event_and_another_authority_it
 
 def test_d21_only_who_sees_all_shares_with_other_members() -> None:
     def member(role: Role, scope: ConversationScope) -> MemberPrincipal:
-        ids = [uuid7() for _ in range(5)]
-        return MemberPrincipal(*ids, role=role, scope=scope, name="")
+        return MemberPrincipal(uuid7(), uuid7(), uuid7(), uuid7(), uuid7(), role=role, scope=scope, name="")
 
     for scope in ConversationScope:
         one, other = (authority_of(member(Role.AGENT, scope)) for _ in range(2))

@@ -1,0 +1,85 @@
+"""What a pull costs PostgreSQL where thousands wait: no statement reads or sorts the backlog (speed.md)."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pytake_gql.desk.queues.models import QueueOrder
+from pytake_gql.desk.routing import queries
+from pytake_gql.kernel.ports import Ports
+from tests.desk.desk import Desk
+
+_WAITING = 3000
+_A_HANDFUL = 100
+_WAIT = sa.text(r"""
+WITH template AS (SELECT * FROM conversations WHERE id = :template),
+people AS (
+  INSERT INTO contacts
+  SELECT made.* FROM template JOIN contacts contact ON contact.id = template.contact_id,
+    generate_series(1, :count) place,
+    LATERAL jsonb_populate_record(contact, jsonb_build_object('id', gen_random_uuid(), 'name', place)) made
+  RETURNING id
+),
+numbered AS (SELECT id, row_number() OVER () AS place FROM people)
+INSERT INTO conversations
+SELECT made.* FROM template, numbered,
+  LATERAL jsonb_populate_record(NULL\:\:conversations, to_jsonb(template) || jsonb_build_object(
+    'id', gen_random_uuid(), 'contact_id', numbered.id, 'number', 1000 + place,
+    'queue_id', (CAST(:queues AS uuid[]))[1 + place % cardinality(CAST(:queues AS uuid[]))],
+    'eligible_since', template.eligible_since + place * interval '1 millisecond')) made
+""")
+
+
+@pytest.mark.parametrize("minutes", [0, 300])
+@pytest.mark.parametrize("queue_count", [1, 2])
+@pytest.mark.parametrize("queue_order", list(QueueOrder))
+async def test_a_pull_reads_a_handful_of_three_thousand(
+    desk: Desk, superuser_ports: Ports, queue_order: QueueOrder, queue_count: int, minutes: int
+) -> None:
+    others = [await desk.make.queue(desk.organization) for _ in range(queue_count - 1)]
+    queue_ids = [desk.queue.id, *(queue.id for queue in others)]
+    now = desk.make.ports.clock.now()
+    first = await desk.make.conversation(desk.channel, eligible_since=now - timedelta(minutes=minutes))
+    async with superuser_ports.database.engine.begin() as connection:
+        await connection.execute(sa.text("SET LOCAL statement_timeout = '60s'"))
+        await connection.execute(_WAIT, {"template": first.id, "count": _WAITING, "queues": queue_ids})
+        await connection.execute(sa.text("ANALYZE conversations"))
+    async with explained(desk.make.ports, desk.organization.id) as (session, plans):
+        assert await queries.lock_first(session, queue_ids, queue_order, now) == first.id
+    read = [node for plan in plans for node in nodes(plan)]
+    assert len(plans) == queue_count
+    assert max(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in read) <= _A_HANDFUL
+
+
+@asynccontextmanager
+async def explained(ports: Ports, organization_id: UUID) -> AsyncIterator[tuple[AsyncSession, list[dict[str, Any]]]]:
+    """A session, and the plans of what it was asked, as executed: with its criterion, under row-level security."""
+    sent: list[tuple[str, Any]] = []
+    plans: list[dict[str, Any]] = []
+    engine = ports.database.engine.sync_engine
+
+    def note(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
+        sent.append((text, parameters))
+
+    async with ports.database.session(organization_id) as session:
+        sa.event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield session, plans
+        finally:
+            sa.event.remove(engine, "before_cursor_execute", note)
+        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        for text, parameters in sent:
+            found = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}", *parameters)
+            plans.append(found[0]["Plan"])
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
