@@ -76,6 +76,8 @@ async def route(uow: UnitOfWork, queue_id: UUID) -> int:
     await one_at_a_time(uow, f"route {queue_id}")
     members = await _lock_members(uow, [candidate.member_id for candidate in known.candidates])
     known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
+    # Who joined since is not locked: that change wakes routing by itself.
+    known = replace(known, candidates=[it for it in known.candidates if it.member_id in members])
     assigned = await _assign(uow, known, members, order.tiers(queue.order, uow.now()))
     if assigned == 0:
         # Relaxation goes by the wait alone: who waits longest may be served though those before may not (D14).
