@@ -108,7 +108,7 @@ def give(
 
     `decision_id` is that of the routing decision that chose the member.
     """
-    conversation.assigned_at = uow.now()
+    conversation.assigned_at = presence.after_leaving(member, uow.now())
     told = {"reason": reason.value, "decision_id": _hex(decision_id)}
     _become(uow, conversation, ConversationStatus.ACTIVE, assignee=member, queue_id=conversation.queue_id, told=told)
 

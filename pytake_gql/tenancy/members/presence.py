@@ -24,6 +24,8 @@ TTL = timedelta(seconds=60)
 GRACE = timedelta(seconds=60)
 """How long a member without a connection keeps the chosen availability."""
 
+_TICK = timedelta(microseconds=1)
+
 
 def presence_topic(organization_id: UUID) -> str:
     """Told with the member whose availability or load changed."""
@@ -92,6 +94,16 @@ def choose(uow: UnitOfWork, member: Member, availability: Availability) -> None:
     _turn(uow, member, availability, MemberAvailabilityChanged)
 
 
+def after_leaving(member: Member, now: datetime) -> datetime:
+    """Now, but after the member last went OFFLINE. The row is locked.
+
+    What came first is what had the lock first, though its transaction may have begun later: so whether somebody got
+    a conversation before going OFFLINE, or while being so, is told by comparing the two instants (D15, D20).
+    """
+    left = member.offline_since
+    return now if left is None or left < now else left + _TICK
+
+
 async def due(session: AsyncSession, until: datetime, at_most: int) -> Sequence[tuple[UUID, UUID]]:
     """(organization, member) of who is to be OFFLINE and is not, across organizations."""
     found = await session.execute(
@@ -119,6 +131,6 @@ def _turn(uow: UnitOfWork, member: Member, availability: Availability, kind: typ
     changes = {"availability": {"from": member.availability, "to": availability}}
     member.availability = availability
     if is_offline := availability is Availability.OFFLINE:
-        member.offline_since = uow.now()
+        member.offline_since = max(after_leaving(member, uow.now()), member.last_assigned_at or uow.now())
     uow.emit(kind(entity_id=member.id, changes=changes, is_offline=is_offline))
     tell(uow, member.id)

@@ -59,23 +59,6 @@ async def test_d12_three_hundred_differ_by_at_most_one_with_a_restart_every_ten(
     assert sorted(counts.values()) == [100, 100, 100]
 
 
-async def test_d12_who_waited_for_the_turn_sees_whose_turn_it_is(still_make: Factory) -> None:
-    """A router that read the cursors before another one moved them reads them again."""
-    make = still_make
-    organization = await make.organization()
-    agents = [await make.member(organization, availability=Availability.ONLINE) for _ in range(2)]
-    queue = await make.queue(organization, *agents, routing_strategy=RoutingStrategy.ROUND_ROBIN)
-    channel = await make.channel(organization, queue_id=queue.id)
-    await make.waiting(channel, 1, first_number=1)
-    async with make.ports.units.of_system(organization.id) as first:
-        assert await engine.route(first, queue.id) == 1
-        second = asyncio.create_task(engine.route_queue(make.ports, organization.id, queue.id))
-        await asyncio.sleep(0.3)  # it has read who is there, and waits for its turn
-        await make.waiting(channel, 1, first_number=2)
-    assert await second == 1
-    assert await _held(make.ports, organization.id) == {agent.id: 1 for agent in agents}
-
-
 async def test_d13_the_least_loaded_share_is_next_whatever_queue_the_load_came_from(still_make: Factory) -> None:
     make = still_make
     organization = await make.organization()
