@@ -50,7 +50,7 @@ async def pull(stage: Stage, limits: Limits) -> Result:
         ]
 
         async def product() -> Run:
-            await _restock(stage)
+            await restock(stage)
             body, given = orjson.dumps({"query": PULL}), list[str]()
 
             async def ask(agent: Connection) -> None:
@@ -64,7 +64,7 @@ async def pull(stage: Stage, limits: Limits) -> Result:
             return run
 
         async def floor() -> Run:
-            await _restock(stage)
+            await restock(stage)
             run = await Pgbench(CLAIM, CLIENTS, each).run(stage, limits)
             await _require_in_turn(stage, None, run.answered)
             return run
@@ -79,7 +79,7 @@ async def pull(stage: Stage, limits: Limits) -> Result:
         )
 
 
-async def _restock(stage: Stage) -> None:
+async def restock(stage: Stage) -> None:
     async with stage.database() as connection:
         for statement in _RESTOCK:
             await connection.execute(statement, seed.WAITING_ID)
