@@ -41,6 +41,7 @@ class UnitOfWork:
         self._now = now
         self._listeners = listeners
         self._events: list[Event] = []
+        self._kept: list[SQLModel] = []
         self.wakes: dict[Wake, None] = {}
         self.jobs: dict[Job, None] = {}
 
@@ -67,6 +68,10 @@ class UnitOfWork:
 
     def add(self, row: SQLModel) -> None:
         self.session.add(row)
+
+    def keep(self, row: SQLModel) -> None:
+        """Holds on to a row that listeners will ask for: the session forgets it once it is written."""
+        self._kept.append(row)
 
     def insert(self, model: type[TenantModel], values: Mapping[str, Any]) -> Insert:
         """An INSERT into a tenant table, stamped; for ON CONFLICT, which `add` cannot say."""

@@ -89,7 +89,9 @@ async def route(uow: UnitOfWork, queue_id: UUID) -> int:
 async def _assign(
     uow: UnitOfWork, known: Roster, members: dict[UUID, Member], tiers: Sequence[tuple[Any, Sequence[Any]]]
 ) -> int:
+    """Everything is written together at the end of the pass, the cursors in one statement."""
     assigned = 0
+    turns_taken: dict[UUID, datetime | None] = {}
     for criterion, keys in tiers:
         if assigned == AT_ONCE:
             break
@@ -97,12 +99,14 @@ async def _assign(
             ranking = known.rank(waited_seconds(conversation, uow.now()))
             if ranking.chosen is None:
                 continue
-            known = await _give(uow, known, members, conversation, ranking, ranking.chosen)
+            known = _give(uow, known, members, conversation, ranking, ranking.chosen)
+            turns_taken[ranking.chosen.member_id] = members[ranking.chosen.member_id].last_assigned_at
             assigned += 1
+    await turns.remember_all(uow, known.queue.id, turns_taken)
     return assigned
 
 
-async def _give(
+def _give(
     uow: UnitOfWork,
     known: Roster,
     members: dict[UUID, Member],
@@ -110,12 +114,11 @@ async def _give(
     ranking: Ranking,
     chosen: Candidate,
 ) -> Roster:
-    """Writes the assignment, its decision and the cursor; answers the roster as it is then."""
+    """Assigns, and says why; answers the roster as it is then."""
     member = members[chosen.member_id]
     cursor = assigned_cursor(uow.now(), [it.last_assigned_in_queue_at for it in known.candidates])
     member.load, member.last_assigned_at = member.load + 1, cursor
     presence.tell(uow, member.id)
-    await turns.remember(uow, known.queue.id, member.id, cursor)
     decision = RoutingDecision(
         conversation_id=conversation.id,
         strategy=known.queue.routing_strategy,
@@ -124,6 +127,7 @@ async def _give(
         verdicts=[verdicts.write(verdict) for verdict in ranking.verdicts],
     )
     uow.add(decision)
+    uow.keep(conversation)
     service.give(uow, conversation, member, reason=MoveReason.ROUTING, decision_id=decision.id)
     busier = replace(chosen, load=chosen.load + 1, last_assigned_in_queue_at=cursor, last_assigned_at=cursor)
     return replace(known, candidates=[busier if it.member_id == member.id else it for it in known.candidates])
