@@ -6,15 +6,17 @@ from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytake_gql.desk.conversations import queries as conversations
 from pytake_gql.desk.conversations import service
 from pytake_gql.desk.conversations.nodes import Conversation
+from pytake_gql.desk.conversations.scope import authority_of
 from pytake_gql.desk.conversations.timeline import inbox_topic, queue_topic
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.graphql import Queue, find_queue
 from pytake_gql.desk.routing.graphql import QueueStats, load_stats
-from pytake_gql.kernel.bus import GAP, Wake
+from pytake_gql.kernel.bus import GAP, Wake, around
 from pytake_gql.kernel.errors import NotFound
 from pytake_gql.kernel.graphql.access import subscription
 from pytake_gql.kernel.graphql.context import Info
@@ -125,7 +127,7 @@ class RoutingSubscription:
                 else:
                     for update in await _changes(info, id_, heard, shown):
                         yield update
-                wake = await wakes.next(POLL_SECONDS)
+                wake = await wakes.next(around(POLL_SECONDS))
 
     @subscription(Role.VIEWER)
     async def inbox_updates(self, info: Info, mine: bool = True) -> AsyncGenerator[InboxUpdate, None]:
@@ -143,17 +145,20 @@ class RoutingSubscription:
                     for update in await _inbox_changes(info, heard, mine=mine):
                         yield update
                 seen = newest
-                wake = await wakes.next(POLL_SECONDS)
+                wake = await wakes.next(around(POLL_SECONDS))
 
 
 async def _in_queue(info: Info, queue_id: UUID) -> list[Any] | None:
     """What a snapshot shows; None when the queue is gone."""
-    async with info.context.read() as session:
+    principal, now = info.context.principal, info.context.ports.clock.now()
+
+    async def read(session: AsyncSession) -> list[Any] | None:
         queue = (await queues.by_ids(session, [queue_id])).get(queue_id)
         if queue is None:
             return None
-        now = info.context.ports.clock.now()
-        return list(await conversations.snapshot(session, info.context.principal, queue_id, queue.order, now, _SHOWN))
+        return list(await conversations.snapshot(session, principal, queue_id, queue.order, now, _SHOWN))
+
+    return await info.context.share(("queue", queue_id, authority_of(principal)), read)
 
 
 async def _snapshot(info: Info, queue_id: UUID, rows: Iterable[Any]) -> QueueSnapshot:
@@ -166,8 +171,9 @@ async def _snapshot(info: Info, queue_id: UUID, rows: Iterable[Any]) -> QueueSna
 async def _changes(info: Info, queue_id: UUID, heard: Iterable[Wake], shown: dict[UUID, int]) -> list[Any]:
     """What became of the conversations that the wake-ups name; `shown` follows."""
     named = list(dict.fromkeys(UUID(str(wake.data)) for wake in heard))
-    async with info.context.read() as session:
-        rows = await conversations.visible(session, info.context.principal, named)
+    principal = info.context.principal
+    key = ("of queue", tuple(named), authority_of(principal))
+    rows = await info.context.share(key, lambda session: conversations.visible(session, principal, named))
     queue = await _queue(info, queue_id)
     stats = await load_stats(info, queue)
     updates: list[Any] = []
@@ -192,8 +198,9 @@ async def _queue(info: Info, queue_id: UUID) -> Queue:
 
 async def _newest(info: Info, *, mine: bool) -> datetime | None:
     """When anything last changed among what the caller follows: how a poll finds that a wake-up was lost."""
-    async with info.context.read() as session:
-        return await conversations.newest_change(session, info.context.principal, mine=mine)
+    principal = info.context.member
+    key = ("newest", principal.member_id if mine else None, authority_of(principal))
+    return await info.context.share(key, lambda session: conversations.newest_change(session, principal, mine=mine))
 
 
 async def _inbox_changes(info: Info, heard: Iterable[Wake], *, mine: bool) -> list[Any]:

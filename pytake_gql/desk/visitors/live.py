@@ -11,7 +11,7 @@ from pytake_gql.desk.conversations.models import TimelineKind
 from pytake_gql.desk.conversations.timeline import conversation_topic, typing_topic
 from pytake_gql.desk.visitors import service
 from pytake_gql.desk.visitors.graphql import VisitorChat, VisitorMessage
-from pytake_gql.kernel.bus import Subscription, Wake
+from pytake_gql.kernel.bus import Subscription, Wake, around
 from pytake_gql.kernel.graphql.access import subscription
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.types import object_type
@@ -102,7 +102,7 @@ async def _news(info: Info, conversation_id: UUID, seq: int) -> AsyncGenerator[t
 
 async def _wait(wakes: Subscription, followed: UUID | None) -> list[VisitorTypingChanged]:
     """Until something may have happened; what agents type is told at once, and is not stored."""
-    wake = await wakes.next(POLL_SECONDS)
+    wake = await wakes.next(around(POLL_SECONDS))
     heard: list[Wake] = [wake, *wakes.drain()] if wake else []
     typing = typing_topic(followed) if followed else None
     return [

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from pytake_gql.kernel.bus import GAP, Wake
+from pytake_gql.kernel.bus import GAP, Wake, around
 from pytake_gql.kernel.graphql.access import subscription
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.types import object_type
@@ -47,7 +47,7 @@ class MemberSubscription:
                 for member in await _members(info, changed):
                     yield member
                 await asyncio.sleep(BETWEEN_SECONDS)
-                wake = await wakes.next(POLL_SECONDS)
+                wake = await wakes.next(around(POLL_SECONDS))
 
 
 async def _states(info: Info, among: Iterable[UUID] | None = None) -> dict[UUID, State]:
