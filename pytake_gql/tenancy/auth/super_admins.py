@@ -21,7 +21,7 @@ _PLATFORM_NAME = "PyTake"
 _PLATFORM_SLUG = "pytake-platform"
 
 
-class SuperAdminAppointed(Event):
+class MemberAppointedSuperAdmin(Event):
     """From the command line, by nobody that PyTake knows."""
 
     entity: ClassVar[str] = "Member"
@@ -55,7 +55,7 @@ async def appoint(ports: Ports, *, email: str, name: str, password: str | None) 
         )
         uow.add(member)
         await uow.session.flush()
-        uow.emit(SuperAdminAppointed(entity_id=member.id, changes={"email": {"from": None, "to": member.email}}))
+        uow.emit(MemberAppointedSuperAdmin(entity_id=member.id, changes={"email": {"from": None, "to": member.email}}))
     return member
 
 

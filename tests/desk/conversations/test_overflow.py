@@ -82,7 +82,7 @@ def travel(clock: TravellingClock, weekday: int, hour: int) -> None:
 async def test_d9_thirty_who_come_together_never_exceed_a_limit_of_five(desk: Desk) -> None:
     small, rest = await chain(desk, {"max_size": 5}, {})
     channel = await desk.make.channel(desk.organization, queue_id=small.id)
-    at_once = asyncio.Semaphore(10)  # on a busy machine a longer line would outwait a statement's three seconds
+    at_once = asyncio.Semaphore(5)  # on a busy machine a longer line would outwait a statement's three seconds
 
     async def arrive() -> Conversation:
         async with at_once:
