@@ -105,7 +105,7 @@ def test_d11_d16_d20_hold_after_each_step_whatever_happens_at_once(process: Proc
     run_state_machine_as_test(
         Here,
         settings=hypothesis_settings(
-            max_examples=200 if is_long else 5,
+            max_examples=60 if is_long else 5,
             stateful_step_count=40 if is_long else 18,
             deadline=None,
             database=None,
