@@ -66,7 +66,7 @@ class Page(Generic[T]):
 
 
 async def fetch_page(
-    session: AsyncSession, statement: "sa.Select[tuple[T]]", order: Sequence[Key], wanted: Window
+    session: AsyncSession, statement: "sa.Select[T]", order: Sequence[Key], wanted: Window
 ) -> Page[T]:
     """One page of a statement that selects one entity, or raises `BadUserInput` for a cursor of another list."""
     page = await fetch_rows(session, statement, order, wanted)

@@ -34,7 +34,8 @@ async def test_another_key_is_read_by_itself() -> None:
     theirs.value = 7
     mine.go.set()
     theirs.go.set()
-    assert await asyncio.gather(shared.share("a", mine.read), shared.share("b", theirs.read)) == [0, 7]
+    answers = await asyncio.gather(shared.share("a", mine.read), shared.share("b", theirs.read))
+    assert list(answers) == [0, 7]
 
 
 async def test_who_comes_while_a_read_runs_shares_the_next_and_misses_nothing() -> None:
