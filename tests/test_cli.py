@@ -315,8 +315,8 @@ def test_create_admin_makes_the_first_super_admin_and_more(environment: dict[str
     audited = rows(environment["DATABASE_URL"], "SELECT action, actor_kind FROM audit_entries ORDER BY action, id")
     assert audited == [
         ("member.appointed_super_admin", "SYSTEM"),
-        ("organization.created", "SYSTEM"),
         ("member.appointed_super_admin", "SYSTEM"),
+        ("organization.created", "SYSTEM"),
     ]
 
 
