@@ -65,9 +65,7 @@ class Page(Generic[T]):
         return Page([wrap(item) for item in self.items], self.cursors, self.has_next, self.has_previous)
 
 
-async def fetch_page(
-    session: AsyncSession, statement: "sa.Select[T]", order: Sequence[Key], wanted: Window
-) -> Page[T]:
+async def fetch_page(session: AsyncSession, statement: "sa.Select[T]", order: Sequence[Key], wanted: Window) -> Page[T]:
     """One page of a statement that selects one entity, or raises `BadUserInput` for a cursor of another list."""
     page = await fetch_rows(session, statement, order, wanted)
     return page.map(lambda row: row[0])
