@@ -143,24 +143,17 @@ class Factory:
         row = QueueSkill(queue_id=queue.id, skill_id=skill.id, min_level=min_level, is_mandatory=is_mandatory)
         await self.save(queue.organization_id, row)
 
-    async def knows(self, member: Member, skill: Skill, *, level: int) -> None:
-        async with self.ports.units.of_system(member.organization_id) as uow:
-            await uow.session.execute(
-                sa.delete(MemberSkill).where(
-                    col(MemberSkill.member_id) == member.id, col(MemberSkill.skill_id) == skill.id
-                )
-            )
-            uow.add(MemberSkill(member_id=member.id, skill_id=skill.id, level=level))
-
     async def skill(self, organization: Organization, **values: Any) -> Skill:
         row = Skill(**{"name": f"Assunto {uuid4().hex[:8]}", **values})
         await self.save(organization.id, row)
         return row
 
     async def masters(self, member: Member, skill: Skill, level: int = 3) -> None:
-        """The member has the skill from now on."""
-        row = MemberSkill(member_id=member.id, skill_id=skill.id, level=level)
-        await self.save(member.organization_id, row)
+        """The member has the skill at that level from now on."""
+        async with self.ports.units.of_system(member.organization_id) as uow:
+            known = sa.delete(MemberSkill).where(col(MemberSkill.member_id) == member.id)
+            await uow.session.execute(known.where(col(MemberSkill.skill_id) == skill.id))
+            uow.add(MemberSkill(member_id=member.id, skill_id=skill.id, level=level))
 
     async def channel(self, organization: Organization, **values: Any) -> Channel:
         row = Channel(

@@ -25,6 +25,7 @@ _PREFIX = "pytake:"
 _BACKLOG = 1000
 _CONFIRMATION_SECONDS = 1.0
 _PING_SECONDS = 5.0
+_RETRY_SECONDS = 0.25
 
 
 class Wake(NamedTuple):
@@ -154,17 +155,15 @@ class Bus:
                 await self._pubsub.unsubscribe(*(f"{_PREFIX}{name}" for name in left))
 
     async def _read_forever(self) -> None:
-        pause = 0.05
         while True:
             try:
                 await self._read()
             except (RedisError, OSError, TimeoutError) as error:
-                log.warning("the bus lost Redis, trying again in %.2f s: %s", pause, error)
+                log.warning("the bus lost Redis, trying again in %.2f s: %s", _RETRY_SECONDS, error)
             for topic in self._topics.values():
                 topic.has_gap = topic.has_gap or topic.confirmed.is_set()
                 topic.confirmed.clear()
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _read(self) -> None:
         """Until the connection is lost."""

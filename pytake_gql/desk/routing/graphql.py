@@ -1,6 +1,7 @@
 """Pulling and assigning, and what a queue looks like from outside."""
 
 from typing import Self
+from uuid import UUID
 
 import strawberry
 
@@ -90,11 +91,14 @@ async def queue_position(self: Conversation, info: Info) -> int | None:
 @extend(Conversation)
 async def estimated_wait_seconds(self: Conversation, info: Info) -> int | None:
     """From the queue's recent throughput; null when it cannot be told."""
-    position = await info.context.load(queries.positions, id_of(self.id))
-    if position is None or self.row.queue_id is None:
-        return None
-    each = await info.context.load(queries.seconds_for_each, self.row.queue_id)
-    return round(position * each) if each else None
+    return await load_estimated_wait(info, id_of(self.id), self.row.queue_id)
+
+
+async def load_estimated_wait(info: Info, conversation_id: UUID, queue_id: UUID | None) -> int | None:
+    """Its place times how long one place lasted of late, for whoever waits or watches (D8)."""
+    position = await info.context.load(queries.positions, conversation_id)
+    each = await info.context.load(queries.seconds_for_each, queue_id) if queue_id else None
+    return round(position * each) if position and each else None
 
 
 @input_type

@@ -11,6 +11,7 @@ from pytake_gql.desk.conversations import messages, models, queries
 from pytake_gql.desk.conversations.nodes import MessageOption, listed
 from pytake_gql.desk.conversations.timeline import typing_topic
 from pytake_gql.desk.routing import queries as routing
+from pytake_gql.desk.routing.graphql import load_estimated_wait
 from pytake_gql.desk.visitors import service
 from pytake_gql.kernel.addresses import network
 from pytake_gql.kernel.graphql.access import query
@@ -101,9 +102,7 @@ class VisitorChat(Node):
     @field
     async def estimated_wait_seconds(self, info: Info) -> int | None:
         """From the queue's recent throughput; null when it cannot be told."""
-        position = await info.context.load(routing.positions, self.row.id)
-        each = await info.context.load(routing.seconds_for_each, self.row.queue_id) if self.row.queue_id else None
-        return round(position * each) if position and each else None
+        return await load_estimated_wait(info, self.row.id, self.row.queue_id)
 
     @field
     async def messages(

@@ -189,7 +189,7 @@ async def test_d10_d15_pulls_and_assignments_ask_for_the_mandatory_skills(desk: 
     await desk.make.requires(desk.queue, skill, min_level=3)
     row = await desk.make.conversation(desk.channel)
     assert await pull(desk.agent) == "NO_SKILL_MATCH"
-    await desk.make.knows(desk.agent_member, skill, level=2)
+    await desk.make.masters(desk.agent_member, skill, level=2)
     assert await pull(desk.agent) == "NO_SKILL_MATCH"
     input_ = {"id": conversation_id(row.id), "memberId": global_id("Member", desk.agent_member.id)}
     refused = await desk.admin.ask(ASSIGN, input=input_)
@@ -197,5 +197,5 @@ async def test_d10_d15_pulls_and_assignments_ask_for_the_mandatory_skills(desk: 
         {"code": "WRONG_STATE", "field": ["memberId"], "message": "Ana Agent lacks skill 'billing' (level 3)."}
     ]
     expert, client = await desk.colleague()
-    await desk.make.knows(expert, skill, level=3)
+    await desk.make.masters(expert, skill, level=3)
     assert await pull(client) == conversation_id(row.id)
