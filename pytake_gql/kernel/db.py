@@ -4,6 +4,7 @@ Three locks, each of which holds alone: composite keys, the session's criterion 
 with the value that `TenantConnection` sends along with BEGIN.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -13,9 +14,11 @@ import asyncpg
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.orm.session import SessionTransaction
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlmodel import Field, SQLModel
@@ -107,16 +110,25 @@ def _organization_of(entity: Any) -> Any:
 
 
 def confine(state: ORMExecuteState) -> None:
-    """Add the session's criterion. Without an organization a session sees no tenant row at all."""
-    organization_id = state.session.info["organization_id"]
+    """Add the session's criterion. Without an organization a session sees no tenant row at all.
+
+    Text has no models to confine: it says the organization itself.
+    """
+    if state.is_insert or isinstance(state.statement, sa.TextClause | sa.TextualSelect):
+        return
+    info = state.session.info
+    known = info.get("criterion")
+    if known is None or known[0] != info["organization_id"]:
+        known = info["criterion"] = (info["organization_id"], _criterion(info["organization_id"]))
+    state.statement = state.statement.options(known[1])
+
+
+def _criterion(organization_id: UUID | None) -> ORMOption:
     if organization_id is None:
-        option = with_loader_criteria(TenantModel, lambda _: sa.false(), include_aliases=True)
-    else:
-        option = with_loader_criteria(
-            TenantModel, lambda entity: _organization_of(entity) == organization_id, include_aliases=True
-        )
-    if not state.is_insert:
-        state.statement = state.statement.options(option)
+        return with_loader_criteria(TenantModel, lambda _: sa.false(), include_aliases=True)
+    return with_loader_criteria(
+        TenantModel, lambda entity: _organization_of(entity) == organization_id, include_aliases=True
+    )
 
 
 @event.listens_for(TenantSession, "before_flush")
@@ -187,6 +199,29 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def frozen(statement: sa.ClauseElement) -> sa.TextClause:
+    """The same statement as text: to find a large one in its cache, SQLAlchemy walks all of it at each execution.
+
+    For statements of bare tables that run many times a second; its parameters keep their names and types.
+    """
+    compiled: Any = statement.compile(dialect=postgresql.dialect(paramstyle="named"))
+    given = [
+        sa.bindparam(name, type_=it.type) if it.value is None else sa.bindparam(name, it.value, type_=it.type)
+        for it, name in compiled.bind_names.items()
+    ]
+    return sa.text(compiled.string.replace("::", r"\:\:")).bindparams(*given)
+
+
+def one_of(column: Any, ids: Collection[UUID]) -> sa.ColumnElement[bool]:
+    """`IN`, with one parameter: the same statement for any number of ids."""
+    return column == sa.any_(sa.literal(list(ids), postgresql.ARRAY(sa.Uuid())))
+
+
+def table_of(model: type[SQLModel]) -> Any:
+    """The bare table of a model: the session's criterion does not know it, so the statement says the organization."""
+    return sa.inspect(model).local_table
 
 
 def driver_url(url: str) -> str:

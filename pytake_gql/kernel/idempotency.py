@@ -7,14 +7,16 @@ from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
-from sqlmodel import Field, col, select
+from sqlmodel import Field, col
 
 from pytake_gql.kernel.db import Instant, TenantModel, within_organization
 from pytake_gql.kernel.errors import UserErrorCode, refuse
+from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.unit_of_work import UnitOfWork, UnitsOfWork
 
 LIFETIME = timedelta(hours=24)
 _LONGEST_KEY = 200
+_RENEWED = ("request_hash", "answer", "created_at")
 _ORGANIZATIONS = sa.text("SELECT engine_expired_idempotency_keys(:before, :at_most)")
 
 
@@ -47,27 +49,17 @@ async def claim(uow: UnitOfWork, actor_id: UUID, key: str | None, request: Any) 
             longest=_LONGEST_KEY,
         )
     digest = hashlib.sha256(orjson.dumps(request, default=str)).digest()
-    row = uow.insert(
-        IdempotencyKey,
-        {
-            "id": sa.func.gen_random_uuid(),
-            "actor_id": actor_id,
-            "key": key,
-            "request_hash": digest,
-            "created_at": uow.now(),
-        },
-    )
-    expired = {"request_hash": digest, "answer": None, "created_at": uow.now()}
-    await uow.session.execute(
-        row.on_conflict_do_update(
-            index_elements=["organization_id", "actor_id", "key"],
-            set_=expired,
-            where=col(IdempotencyKey.created_at) < uow.now() - LIFETIME,
-        )
-    )
-    found = (
+    values = {"id": uuid7(), "actor_id": actor_id, "key": key, "request_hash": digest, "created_at": uow.now()}
+    row = uow.insert(IdempotencyKey, values)
+    columns = sa.inspect(IdempotencyKey).columns
+    is_expired = columns["created_at"] < uow.now() - LIFETIME
+    # What is no longer valid begins anew; else the row stays as it is, and is locked and read in the same breath.
+    anew = {name: sa.case((is_expired, row.excluded[name]), else_=columns[name]) for name in _RENEWED}
+    taken = row.on_conflict_do_update(index_elements=["organization_id", "actor_id", "key"], set_=anew)
+    found: IdempotencyKey = (
         await uow.session.execute(
-            select(IdempotencyKey).where(IdempotencyKey.actor_id == actor_id, IdempotencyKey.key == key)
+            taken.returning(IdempotencyKey),
+            execution_options={"populate_existing": True},
         )
     ).scalar_one()
     if found.request_hash != digest:

@@ -12,6 +12,7 @@ from pytake_gql.kernel.limiter import Limiter
 from pytake_gql.kernel.principal import MemberPrincipal, Principal
 from pytake_gql.kernel.settings import Settings
 from pytake_gql.kernel.shared_reads import SharedReads
+from pytake_gql.kernel.shared_writes import SharedWrites
 from pytake_gql.kernel.tokens import Tokens
 from pytake_gql.kernel.unit_of_work import UnitsOfWork
 
@@ -70,3 +71,4 @@ class Ports:
     authority: Authority
     presence: Presence
     shared_reads: SharedReads = field(default_factory=SharedReads)
+    shared_writes: SharedWrites = field(default_factory=SharedWrites)

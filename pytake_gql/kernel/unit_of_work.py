@@ -1,6 +1,6 @@
 """One transaction: one mutation field, one job, or one webhook delivery. One commit, publish after."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,9 @@ from sqlmodel import SQLModel
 
 from pytake_gql.kernel.bus import Bus, Wake
 from pytake_gql.kernel.clock import Clock
-from pytake_gql.kernel.db import Database, TenantModel
+from pytake_gql.kernel.db import Database, TenantModel, table_of
 from pytake_gql.kernel.events import Event, Listeners
+from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.jobs import Job, Jobs
 from pytake_gql.kernel.principal import Principal, System
 from pytake_gql.kernel.settings import Settings
@@ -42,6 +43,8 @@ class UnitOfWork:
         self._listeners = listeners
         self._events: list[Event] = []
         self._kept: list[SQLModel] = []
+        # Of the transaction: all its units write together.
+        self._appended: dict[type[TenantModel], list[dict[str, Any]]] = session.info.setdefault("appended", {})
         self.wakes: dict[Wake, None] = {}
         self.jobs: dict[Job, None] = {}
 
@@ -61,13 +64,28 @@ class UnitOfWork:
         For verbs that find out the organization themselves (sign-in, visits, super admins): nothing of the one
         before stays at hand.
         """
-        await self.session.flush()
+        await self.write()
         self.session.expunge_all()
         self.session.sync_session.info["organization_id"] = organization_id
         await self.session.execute(sa.select(sa.func.set_config("app.organization_id", str(organization_id), True)))
 
     def add(self, row: SQLModel) -> None:
         self.session.add(row)
+
+    def append(self, model: type[TenantModel], values: Mapping[str, Any]) -> None:
+        """Adds a row to a log, such as a timeline: written with all others at the end, and not read before.
+
+        Many of these are written in each transaction, so they take the short way, past the session's objects.
+        """
+        row = {"organization_id": self.organization_id, "id": uuid7(), **values}
+        self._appended.setdefault(model, []).append(row)
+
+    async def write(self) -> None:
+        """Sends what was added and appended to the database, in this order; the commit stays the maker's."""
+        await self.session.flush()
+        for model, rows in self._appended.items():
+            await self.session.execute(sa.insert(table_of(model)), rows)
+        self._appended.clear()
 
     def keep(self, row: SQLModel) -> None:
         """Holds on to a row that listeners will ask for: the session forgets it once it is written."""
@@ -95,10 +113,9 @@ class UnitOfWork:
         self.jobs[job] = None
 
     async def settle(self) -> None:
-        """Runs the listeners, those of the events that listeners emit too, and writes everything."""
+        """Runs the listeners, those of the events that listeners emit too."""
         while self._events:
             await self.announce(self._events.pop(0))
-        await self.session.flush()
 
 
 class UnitsOfWork:
@@ -117,15 +134,29 @@ class UnitsOfWork:
     @asynccontextmanager
     async def open(self, principal: Principal) -> AsyncIterator[UnitOfWork]:
         """Commits once when the block ends well, then publishes and enqueues; else nothing happened."""
-        async with self._database.session(principal.organization_id) as session:
-            uow = UnitOfWork(session, principal, self._clock.now(), self._listeners, self._settings)
+        async with self.open_together([principal]) as (uow,):
             yield uow
-            await uow.settle()
+
+    @asynccontextmanager
+    async def open_together(self, principals: Sequence[Principal]) -> AsyncIterator[Sequence[UnitOfWork]]:
+        """Like `open`, one transaction for several of one organization: each has a unit, for what it tells."""
+        (organization_id,) = {principal.organization_id for principal in principals}
+        wakes: dict[Wake, None] = {}
+        jobs: dict[Job, None] = {}
+        async with self._database.session(organization_id) as session:
+            now = self._clock.now()
+            units = [UnitOfWork(session, it, now, self._listeners, self._settings) for it in principals]
+            yield units
+            for uow in units:
+                await uow.settle()
+                wakes |= uow.wakes
+                jobs |= uow.jobs
+            await units[0].write()
             await session.commit()
-        if uow.wakes:
-            await self._bus.publish(uow.wakes)
-        if uow.jobs:
-            await self._jobs.enqueue(list(uow.jobs))
+        if wakes:
+            await self._bus.publish(wakes)
+        if jobs:
+            await self._jobs.enqueue(list(jobs))
 
     def of_system(self, organization_id: UUID | None) -> AbstractAsyncContextManager[UnitOfWork]:
         """Like `open`, for a job."""

@@ -129,7 +129,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
 
 def _decision(make: Factory, conversation_id: UUID, chosen_id: UUID) -> RoutingDecision:
     """As routing would have left it, had it chosen the agent."""
-    verdict = {"member_id": chosen_id.hex, "reason": "ELIGIBLE", "texts": {"pt-BR": "pode", "en": "can"}, "score": None}
+    verdict = {"member_id": chosen_id.hex, "reason": "ELIGIBLE"}
     return RoutingDecision(
         conversation_id=conversation_id,
         strategy=RoutingStrategy.ROUND_ROBIN,

@@ -10,8 +10,11 @@ class ConversationEvent(Event):
     entity: ClassVar[str] = "Conversation"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ConversationMoved(ConversationEvent):
-    """Its state or its assignee became another."""
+    """Its state or its assignee became another. `has_sla`: it has clocks."""
+
+    has_sla: bool
 
 
 class ConversationQueued(ConversationMoved):

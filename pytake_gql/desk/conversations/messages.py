@@ -240,8 +240,8 @@ async def _check(uow: UnitOfWork, conversation: Conversation, draft: Draft) -> N
 
 def _add(uow: UnitOfWork, conversation: Conversation, message: Message) -> Message:
     """Stores a message with its event; the row of the conversation follows, as lists show it."""
-    entry = record(uow, conversation, TimelineKind.MESSAGE_ADDED, message_id=message.id)
-    message.seq = entry.seq
+    record(uow, conversation, TimelineKind.MESSAGE_ADDED, message_id=message.id)
+    message.seq = conversation.last_seq
     uow.add(message)
     conversation.last_message_id = message.id
     conversation.last_message_preview = (message.text or "").strip()[:_PREVIEW]

@@ -44,33 +44,30 @@ def capped_rank(now: datetime) -> int:
     return _minute(now) - CAP
 
 
-def keys(order: QueueOrder, now: datetime) -> tuple[Key, ...]:
-    """The order at that instant, total: the id decides last."""
-    model: Any = Conversation
-    rank = sa.case(
-        (model.waiting_rank == URGENT_RANK, URGENT_RANK),
-        else_=sa.func.greatest(model.waiting_rank, capped_rank(now)),
-    )
-    deadline = sa.func.coalesce(model.sla_due_at, sa.literal("infinity").cast(sa.DateTime(timezone=True)))
+def keys(order: QueueOrder, capped: Any, of: Any = Conversation) -> tuple[Key, ...]:
+    """The order at an instant, total: the id decides last.
+
+    `capped` is the `capped_rank` of the instant, or stands for it; `of` has the columns.
+    """
+    rank = sa.case((of.waiting_rank == URGENT_RANK, URGENT_RANK), else_=sa.func.greatest(of.waiting_rank, capped))
+    deadline = sa.func.coalesce(of.sla_due_at, sa.literal("infinity").cast(sa.DateTime(timezone=True)))
     first = (rank, deadline) if order is QueueOrder.PRIORITY_FIRST else (deadline, rank)
-    return tuple(Key(expression) for expression in (*first, model.eligible_since, model.id))
+    return tuple(Key(expression) for expression in (*first, of.eligible_since, of.id))
 
 
-def tiers(order: QueueOrder, now: datetime) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+def tiers(order: QueueOrder, capped: Any, of: Any = Conversation) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
     """The same order as `keys`, cut into pieces that an index serves: (criterion, order by), one after the other."""
-    model: Any = Conversation
-    due = model.sla_due_at.asc().nulls_last()
-    age = (due, model.eligible_since, model.id)
-    capped = capped_rank(now)
+    due = of.sla_due_at.asc().nulls_last()
+    age = (due, of.eligible_since, of.id)
     by_priority = (
-        (model.waiting_rank == URGENT_RANK, age),
-        (sa.and_(model.waiting_rank > URGENT_RANK, model.waiting_rank <= capped), age),
-        (model.waiting_rank > capped, (model.waiting_rank, *age)),
+        (of.waiting_rank == URGENT_RANK, age),
+        (sa.and_(of.waiting_rank > URGENT_RANK, of.waiting_rank <= capped), age),
+        (of.waiting_rank > capped, (of.waiting_rank, *age)),
     )
     if order is QueueOrder.PRIORITY_FIRST:
         return by_priority
-    by_deadline = (model.sla_due_at.is_not(None), (due, *(key.expression for key in keys(order, now)[1:])))
-    without = tuple((sa.and_(model.sla_due_at.is_(None), criterion), tier) for criterion, tier in by_priority)
+    by_deadline = (of.sla_due_at.is_not(None), (due, *(key.expression for key in keys(order, capped, of)[1:])))
+    without = tuple((sa.and_(of.sla_due_at.is_(None), criterion), tier) for criterion, tier in by_priority)
     return (by_deadline, *without)
 
 

@@ -105,7 +105,10 @@ async def page_of_queue(
     waits = col(Conversation.status) == ConversationStatus.QUEUED
     criteria = (visible_to(principal), col(Conversation.queue_id) == queue.id, waits)
     statement: Any = sa.select(*SHOWN).where(*criteria)
-    return Listing(await fetch_rows(session, statement, order.keys(queue.order, now), window), _counter(criteria))
+    return Listing(
+        await fetch_rows(session, statement, order.keys(queue.order, order.capped_rank(now)), window),
+        _counter(criteria),
+    )
 
 
 async def snapshot(
@@ -113,7 +116,7 @@ async def snapshot(
 ) -> Sequence[Any]:
     """The first of a queue: those that wait in its order, then those being served, newest activity first."""
     shown = sa.select(*SHOWN).where(visible_to(principal), col(Conversation.queue_id) == queue_id)
-    keys = [key.expression.asc() for key in order.keys(queue_order, now)]
+    keys = [key.expression.asc() for key in order.keys(queue_order, order.capped_rank(now))]
     waiting = shown.where(col(Conversation.status) == ConversationStatus.QUEUED).order_by(*keys).limit(at_most)
     rows = list(await session.execute(waiting))
     served = (

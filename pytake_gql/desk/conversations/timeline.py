@@ -36,23 +36,36 @@ def record(
     message_id: UUID | None = None,
     data: dict[str, Any] | None = None,
     before: tuple[UUID | None, UUID | None] | None = None,
-) -> TimelineEntry:
+) -> None:
     """Adds the next event; the conversation's row must be locked.
 
     `before` is the assignee and the queue that it had, where this event changed them.
     """
     conversation.last_seq += 1
     conversation.updated_at = uow.now()
-    entry = TimelineEntry(
-        conversation_id=conversation.id,
-        seq=conversation.last_seq,
-        kind=kind,
-        at=uow.now(),
-        by_id=actor_id(uow),
-        message_id=message_id,
-        data=data or {},
-    )
-    uow.add(entry)
+    tell(uow, conversation, kind, message_id=message_id, data=data, before=before)
+
+
+def tell(
+    uow: UnitOfWork,
+    conversation: Any,
+    kind: TimelineKind,
+    *,
+    message_id: UUID | None = None,
+    data: dict[str, Any] | None = None,
+    before: tuple[UUID | None, UUID | None] | None = None,
+) -> None:
+    """Tells the event at the seq that the row has, for whoever raised it in the statement that changed the row."""
+    entry = {
+        "conversation_id": conversation.id,
+        "seq": conversation.last_seq,
+        "kind": kind,
+        "at": uow.now(),
+        "by_id": actor_id(uow),
+        "message_id": message_id,
+        "data": data or {},
+    }
+    uow.append(TimelineEntry, entry)
     assignee_id, queue_id = before or (conversation.assignee_id, conversation.queue_id)
     uow.wake(conversation_topic(conversation.id), conversation.last_seq)
     for touched in {queue_id, conversation.queue_id}:
@@ -60,7 +73,6 @@ def record(
             uow.wake(queue_topic(touched), conversation.id.hex)
     past = ":".join(id_.hex if id_ else "" for id_ in (conversation.id, assignee_id, queue_id))
     uow.wake(inbox_topic(conversation.organization_id), past)
-    return entry
 
 
 def actor_id(uow: UnitOfWork) -> UUID | None:

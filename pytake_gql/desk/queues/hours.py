@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,8 +17,11 @@ async def is_open(session: AsyncSession, queue: Queue, at: datetime) -> bool:
     return queue.id in await open_among(session, [queue], at)
 
 
-async def open_among(session: AsyncSession, queues: Collection[Queue], at: datetime) -> set[UUID]:
-    """The ids of those that are open at that instant; a queue without opening hours always is."""
+async def open_among(session: AsyncSession, queues: Collection[Any], at: datetime) -> set[UUID]:
+    """The ids of those that are open at that instant; a queue without opening hours always is.
+
+    `queues` are rows with their columns id, organization_id and opening_hours.
+    """
     with_hours = [queue for queue in queues if queue.opening_hours]
     found = {queue.id for queue in queues if not queue.opening_hours}
     if with_hours:

@@ -122,7 +122,7 @@ async def _of_waiting(info: Info, conversation: Conversation) -> RoutingDecision
     row = await info.context.load(conversations.by_ids, id_of(conversation.id))
     if known is None or row is None:
         return None
-    ranking = known.rank(waited_seconds(row, now))
+    ranking = known.contest().rank(waited_seconds(row, now))
     told = [verdicts.tell(verdict, info.context.locale) for verdict in ranking.verdicts]
     return RoutingDecision(
         is_unroutable=ranking.is_unroutable,

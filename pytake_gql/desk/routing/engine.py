@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from pytake_gql.desk.conversations import order, service
+from pytake_gql.desk.conversations import order
+from pytake_gql.desk.conversations.giving import Gift, give_all
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
 from pytake_gql.desk.queues import hours, turns
 from pytake_gql.desk.queues import service as queues
@@ -23,11 +24,13 @@ from pytake_gql.desk.queues.models import Queue, RoutingStrategy
 from pytake_gql.desk.routing import roster, verdicts
 from pytake_gql.desk.routing.models import RoutingDecision
 from pytake_gql.desk.routing.roster import Roster
-from pytake_gql.desk.routing.strategies import Candidate, Ranking, assigned_cursor
+from pytake_gql.desk.routing.strategies import Candidate, Ranking, Verdict, assigned_cursor
+from pytake_gql.kernel.db import one_of
+from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
-from pytake_gql.tenancy.members import presence
+from pytake_gql.tenancy.members import presence, slots
 from pytake_gql.tenancy.members.models import Member
 
 AT_ONCE = 50
@@ -71,66 +74,73 @@ async def route(uow: UnitOfWork, queue_id: UUID) -> int:
     if not await hours.is_open(uow.session, queue, uow.now()):
         return 0
     known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
-    if not any(verdict.is_eligible for verdict in known.rank(float("inf")).verdicts):
+    if known.contest().rank(float("inf")).chosen is None:
         return 0
     await one_at_a_time(uow, f"route {queue_id}")
-    members = await _lock_members(uow, [candidate.member_id for candidate in known.candidates])
+    locked = await _lock_members(uow, [candidate.member_id for candidate in known.candidates])
     known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
     # Who joined since is not locked: that change wakes routing by itself.
-    known = replace(known, candidates=[it for it in known.candidates if it.member_id in members])
-    assigned = await _assign(uow, known, members, order.tiers(queue.order, uow.now()))
-    if assigned == 0:
+    routing_pass = _Pass(uow, replace(known, candidates=[it for it in known.candidates if it.member_id in locked]))
+    for criterion, keys in order.tiers(queue.order, order.capped_rank(uow.now())):
+        await routing_pass.give(criterion, keys)
+    if not routing_pass.gifts:
         # Relaxation goes by the wait alone: who waits longest may be served though those before may not (D14).
-        longest = (col(Conversation.eligible_since), col(Conversation.id))
-        assigned = await _assign(uow, known, members, ((sa.true(), longest),))
-    return assigned
+        await routing_pass.give(sa.true(), (col(Conversation.eligible_since), col(Conversation.id)))
+    await routing_pass.write()
+    return len(routing_pass.gifts)
 
 
-async def _assign(
-    uow: UnitOfWork, known: Roster, members: dict[UUID, Member], tiers: Sequence[tuple[Any, Sequence[Any]]]
-) -> int:
-    """Everything is written together at the end of the pass, the cursors in one statement."""
-    assigned = 0
-    turns_taken: dict[UUID, datetime | None] = {}
-    for criterion, keys in tiers:
-        if assigned == AT_ONCE:
-            break
-        for conversation in await _lock_waiting(uow, known.queue.id, criterion, keys, AT_ONCE - assigned):
-            ranking = known.rank(waited_seconds(conversation, uow.now()))
-            if ranking.chosen is None:
-                continue
-            known = _give(uow, known, members, conversation, ranking, ranking.chosen)
-            turns_taken[ranking.chosen.member_id] = members[ranking.chosen.member_id].last_assigned_at
-            assigned += 1
-    await turns.remember_all(uow, known.queue.id, turns_taken)
-    return assigned
+class _Pass:
+    """What one pass gives out, chosen one after the other and written together at its end."""
 
+    def __init__(self, uow: UnitOfWork, known: Roster) -> None:
+        self.gifts: list[Gift] = []
+        self._uow = uow
+        self._queue = known.queue
+        self._contest = known.contest()
+        self._cursor = max(
+            (it.last_assigned_in_queue_at for it in known.candidates if it.last_assigned_in_queue_at), default=None
+        )
+        self._taken: dict[UUID, tuple[int, datetime]] = {}
+        self._written: dict[int, tuple[Verdict, dict[str, Any]]] = {}
 
-def _give(
-    uow: UnitOfWork,
-    known: Roster,
-    members: dict[UUID, Member],
-    conversation: Conversation,
-    ranking: Ranking,
-    chosen: Candidate,
-) -> Roster:
-    """Assigns, and says why; answers the roster as it is then."""
-    member = members[chosen.member_id]
-    cursor = assigned_cursor(uow.now(), [it.last_assigned_in_queue_at for it in known.candidates])
-    member.load, member.last_assigned_at = member.load + 1, cursor
-    presence.tell(uow, member.id)
-    decision = RoutingDecision(
-        conversation_id=conversation.id,
-        strategy=known.queue.routing_strategy,
-        chosen_id=member.id,
-        decided_at=uow.now(),
-        verdicts=[verdicts.write(verdict) for verdict in ranking.verdicts],
-    )
-    uow.add(decision)
-    uow.keep(conversation)
-    service.give(uow, conversation, member, reason=MoveReason.ROUTING, decision_id=decision.id)
-    busier = replace(chosen, load=chosen.load + 1, last_assigned_in_queue_at=cursor, last_assigned_at=cursor)
-    return replace(known, candidates=[busier if it.member_id == member.id else it for it in known.candidates])
+    async def give(self, criterion: Any, keys: Sequence[Any]) -> None:
+        """To the best for each of the first that wait and nobody holds, as far as there is one."""
+        if len(self.gifts) == AT_ONCE:
+            return
+        for conversation in await _lock_waiting(self._uow, self._queue.id, criterion, keys, AT_ONCE - len(self.gifts)):
+            ranking = self._contest.rank(waited_seconds(conversation, self._uow.now()))
+            if ranking.chosen is not None:
+                self._give(conversation.id, ranking, ranking.chosen)
+
+    def _give(self, conversation_id: UUID, ranking: Ranking, chosen: Candidate) -> None:
+        self._cursor = cursor = assigned_cursor(self._uow.now(), [self._cursor])
+        decision = {
+            "id": uuid7(),
+            "conversation_id": conversation_id,
+            "strategy": self._queue.routing_strategy,
+            "chosen_id": chosen.member_id,
+            "decided_at": self._uow.now(),
+            "verdicts": [self._write(verdict) for verdict in ranking.verdicts],
+        }
+        self._uow.append(RoutingDecision, decision)
+        self.gifts.append(Gift(self._uow, conversation_id, chosen.member_id, decision["id"]))
+        self._taken[chosen.member_id] = self._taken.get(chosen.member_id, (0, cursor))[0] + 1, cursor
+        busier = replace(chosen, load=chosen.load + 1, last_assigned_in_queue_at=cursor, last_assigned_at=cursor)
+        self._contest.change(busier)
+
+    def _write(self, verdict: Verdict) -> dict[str, Any]:
+        """Of those that have not changed since the last decision, what was written then."""
+        known = self._written.get(id(verdict))
+        if known is None:
+            known = self._written[id(verdict)] = verdict, verdicts.write(verdict)
+        return known[1]
+
+    async def write(self) -> None:
+        if self.gifts:
+            await slots.take_slots(self._uow, self._taken)
+            await turns.remember_all(self._uow, self._queue.id, {id_: at for id_, (_, at) in self._taken.items()})
+            await give_all(self.gifts, reason=MoveReason.ROUTING)
 
 
 def waited_seconds(conversation: Any, now: datetime) -> float:
@@ -149,21 +159,22 @@ async def _has_waiting(uow: UnitOfWork, queue_id: UUID) -> bool:
     return (await uow.session.execute(waiting.limit(1))).first() is not None
 
 
-async def _lock_members(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Member]:
+async def _lock_members(uow: UnitOfWork, ids: Sequence[UUID]) -> set[UUID]:
     """In order of id, as everybody locks agents; messages that name them are not held up."""
-    statement = select(Member).where(col(Member.id).in_(ids)).order_by(col(Member.id)).with_for_update(key_share=True)
-    locked = await uow.session.execute(statement, execution_options={"populate_existing": True})
-    return {member.id: member for member in locked.scalars()}
+    statement = (
+        select(Member.id).where(one_of(col(Member.id), ids)).order_by(col(Member.id)).with_for_update(key_share=True)
+    )
+    return set((await uow.session.execute(statement)).scalars())
 
 
 async def _lock_waiting(
     uow: UnitOfWork, queue_id: UUID, criterion: Any, keys: Sequence[Any], at_most: int
-) -> Sequence[Conversation]:
+) -> Sequence[Any]:
     statement = (
-        select(Conversation)
+        select(Conversation.id, Conversation.eligible_since)
         .where(Conversation.queue_id == queue_id, Conversation.status == ConversationStatus.QUEUED, criterion)
         .order_by(*keys)
         .limit(at_most)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
-    return (await uow.session.execute(statement, execution_options={"populate_existing": True})).scalars().all()
+    return (await uow.session.execute(statement)).all()

@@ -10,7 +10,7 @@ from pytake_gql.desk.conversations.graphql import ConversationPayload
 from pytake_gql.desk.conversations.nodes import Conversation, listed
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.graphql import Queue
-from pytake_gql.desk.routing import queries, service
+from pytake_gql.desk.routing import pulls, queries, service
 from pytake_gql.kernel.graphql.connections import Connection
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, user_errors
@@ -19,7 +19,7 @@ from pytake_gql.kernel.ids import id_of
 from pytake_gql.kernel.pagination import window
 from pytake_gql.kernel.principal import Role
 
-enum_type(service.PullEmptyReason)
+enum_type(pulls.PullEmptyReason)
 
 
 @object_type
@@ -145,23 +145,24 @@ class PullNextConversationPayload:
 
     conversation: Conversation | None = None
     """What the caller has now."""
-    empty_reason: service.PullEmptyReason | None = None
+    empty_reason: pulls.PullEmptyReason | None = None
     """Why there was nothing to take."""
     user_errors: list[UserError] = user_errors()
 
 
 @object_type
 class RoutingMutation:
-    @mutation(Role.AGENT)
+    @mutation(Role.AGENT, is_shared=True)
     async def pull_next_conversation(self, info: Info, input: PullNextConversationInput) -> PullNextConversationPayload:
         """Takes the conversation that waits first; two callers never get the same one."""
-        pulled = await service.pull(
-            info.context.uow,
+        wanted = pulls.Pull(
             info.context.member,
             queue_id=local_id("Queue", input.queue_id, "queue_id") if input.queue_id else None,
             department_id=local_id("Department", input.department_id, "department_id") if input.department_id else None,
             key=input.idempotency_key,
+            ip_address=info.context.ip_address,
         )
+        pulled = await pulls.pull(info.context.ports, wanted)
         taken = Conversation.of(pulled.conversation) if pulled.conversation else None
         return PullNextConversationPayload(conversation=taken, empty_reason=pulled.empty_reason)
 

@@ -1,9 +1,8 @@
 """What is asked about queues while they move: places, waits, numbers (D8)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,46 +17,6 @@ from pytake_gql.tenancy.members.models import Availability, Member
 _RECENT = timedelta(hours=1)
 
 
-_PEEKED = 32
-"""More than may be held at once by others who take from the same queue."""
-_WAITS = col(Conversation.status) == sa.literal_column(f"'{ConversationStatus.QUEUED}'")
-"""Literally, as the condition of the indexes says it."""
-
-
-async def lock_first(
-    session: AsyncSession, queue_ids: Sequence[UUID], queue_order: QueueOrder, now: datetime
-) -> UUID | None:
-    """Locks the first that waits in these queues and nobody holds (D5); they must be of one order.
-
-    No statement reads or sorts a backlog. Of several queues the first few of each are compared, and only when others
-    hold all of those is one queue asked after the other.
-    """
-    tiers = order.tiers(queue_order, now)
-    if len(queue_ids) > 1:
-        few = [_of_queue(queue_id, *tier, _PEEKED) for queue_id in queue_ids for tier in tiers]
-        ids = (await session.execute(_appended(few))).scalars().all()
-        if not ids:
-            return None
-        keys = [key.expression for key in order.keys(queue_order, now)]
-        among = select(Conversation.id).where(col(Conversation.id).in_(ids), _WAITS).order_by(*keys).limit(1)
-        found: UUID | None = await session.scalar(among.with_for_update(skip_locked=True))
-        if found is not None:
-            return found
-    # PostgreSQL appends in the order written and stops at the first row: it looks into, and locks, no other.
-    each = [_of_queue(queue_id, *tier, 1).with_for_update(skip_locked=True) for queue_id in queue_ids for tier in tiers]
-    first: UUID | None = await session.scalar(_appended(each).limit(1))
-    return first
-
-
-def _of_queue(queue_id: UUID, criterion: Any, keys: Sequence[Any], at_most: int) -> Any:
-    in_queue = col(Conversation.queue_id) == queue_id
-    return select(Conversation.id).where(in_queue, _WAITS, criterion).order_by(*keys).limit(at_most)
-
-
-def _appended(pieces: Iterable[Any]) -> Any:
-    return sa.union_all(*(sa.select(piece.subquery()) for piece in pieces))
-
-
 async def positions(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, int]:
     """How many wait strictly before each, plus one: the place in its queue, from 1 (D8)."""
     now = (await session.execute(select(sa.func.now()))).scalar_one()
@@ -69,7 +28,7 @@ async def positions(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, in
                 sa.func.row_number()
                 .over(
                     partition_by=col(Conversation.queue_id),
-                    order_by=[key.expression for key in order.keys(queue_order, now)],
+                    order_by=[key.expression for key in order.keys(queue_order, order.capped_rank(now))],
                 )
                 .label("position"),
             )

@@ -1,77 +1,21 @@
-"""How conversations reach agents: pulled, assigned, transferred (D7, D11, D15, D18, D22)."""
+"""How conversations reach agents by somebody's word: assigned, transferred (D11, D15, D22)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from itertools import groupby
 from uuid import UUID
-
-from sqlmodel import col, select
 
 from pytake_gql.desk.conversations import messages, overflow, service, states
 from pytake_gql.desk.conversations.locks import lock
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
-from pytake_gql.desk.departments import service as departments
-from pytake_gql.desk.queues import hours, turns
 from pytake_gql.desk.queues import service as queues
-from pytake_gql.desk.queues.models import Queue, QueueMember
+from pytake_gql.desk.queues import turns
 from pytake_gql.desk.queues.requirements import Requirement
-from pytake_gql.desk.routing import queries
 from pytake_gql.desk.skills import service as skills
-from pytake_gql.kernel import idempotency
 from pytake_gql.kernel.errors import UserErrorCode, not_found, refuse
 from pytake_gql.kernel.principal import MemberPrincipal, Role
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import service as members
 from pytake_gql.tenancy.members import slots
 from pytake_gql.tenancy.members.models import Member
-
-
-class PullEmptyReason(StrEnum):
-    """Why there was nothing to take."""
-
-    EMPTY = "EMPTY"
-    NOT_A_MEMBER = "NOT_A_MEMBER"
-    AT_CAPACITY = "AT_CAPACITY"
-    NO_SKILL_MATCH = "NO_SKILL_MATCH"
-    OUTSIDE_OPENING_HOURS = "OUTSIDE_OPENING_HOURS"
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """What a pull took, or why it took nothing (D18)."""
-
-    conversation: Conversation | None = None
-    empty_reason: PullEmptyReason | None = None
-
-
-async def pull(
-    uow: UnitOfWork, caller: MemberPrincipal, *, queue_id: UUID | None, department_id: UUID | None, key: str | None
-) -> Pulled:
-    """Takes the conversation that waits first among the caller's queues, or in the one named.
-
-    Two callers never get the same one, and nobody goes above their capacity, under any number of pulls (D11):
-    the agent's slot is taken first, then the row that no other transaction holds.
-    """
-    claim = await idempotency.claim(uow, caller.member_id, key, ["pull", queue_id, department_id])
-    if claim and claim.answer:
-        return Pulled((await service.by_ids(uow.session, [claim.answer]))[claim.answer])
-    fitting = await _fitting(uow, caller.member_id, await _serving(uow, caller.member_id, queue_id, department_id))
-    if isinstance(fitting, PullEmptyReason):
-        return Pulled(empty_reason=fitting)
-    async with uow.session.begin_nested() as attempt:
-        member = await slots.take_slot(uow, caller.member_id)
-        if member is None:
-            return Pulled(empty_reason=PullEmptyReason.AT_CAPACITY)
-        conversation = await _take_first(uow, fitting)
-        if conversation is None:
-            await attempt.rollback()
-            return Pulled(empty_reason=PullEmptyReason.EMPTY)
-    await turns.remember(uow, conversation.queue_id, member.id, uow.now())
-    service.give(uow, conversation, member, reason=MoveReason.PULL)
-    if claim:
-        claim.answer = conversation.id
-    return Pulled(conversation)
 
 
 async def assign(uow: UnitOfWork, conversation_id: UUID, member_id: UUID | None, *, force: bool) -> Conversation:
@@ -142,18 +86,6 @@ async def _hand_to(uow: UnitOfWork, conversation: Conversation, member_id: UUID,
     service.give(uow, conversation, taken, reason=MoveReason.MEMBER)
 
 
-async def _fitting(uow: UnitOfWork, member_id: UUID, serving: Sequence[Queue]) -> Sequence[Queue] | PullEmptyReason:
-    """The queues that are open and whose mandatory skills the member has (D10), or why none is left."""
-    if not serving:
-        return PullEmptyReason.NOT_A_MEMBER
-    are_open = await hours.open_among(uow.session, serving, uow.now())
-    if not are_open:
-        return PullEmptyReason.OUTSIDE_OPENING_HOURS
-    lacking = await _lacking(uow, member_id, list(are_open))
-    fitting = [queue for queue in serving if queue.id in are_open and queue.id not in lacking]
-    return fitting or PullEmptyReason.NO_SKILL_MATCH
-
-
 async def _lacking(uow: UnitOfWork, member_id: UUID, queue_ids: Sequence[UUID]) -> dict[UUID, Requirement]:
     """Of each queue that asks for more than the member has, the first mandatory skill that is missed."""
     asked = await queues.requirements_of(uow.session, queue_ids)
@@ -165,35 +97,6 @@ async def _lacking(uow: UnitOfWork, member_id: UUID, queue_ids: Sequence[UUID]) 
         for queue_id, wanted in asked.items()
     }
     return {queue_id: wanted[0] for queue_id, wanted in missed.items() if wanted}
-
-
-async def _serving(
-    uow: UnitOfWork, member_id: UUID, queue_id: UUID | None, department_id: UUID | None
-) -> Sequence[Queue]:
-    """The active queues that the member serves, of those named; what is named must exist."""
-    serves = select(QueueMember.queue_id).where(QueueMember.member_id == member_id)
-    statement = select(Queue).where(col(Queue.id).in_(serves), col(Queue.is_active))
-    if queue_id is not None:
-        if queue_id not in await queues.by_ids(uow.session, [queue_id]):
-            refuse(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "queue_id")
-        statement = statement.where(Queue.id == queue_id)
-    if department_id is not None:
-        if department_id not in await departments.by_ids(uow.session, [department_id]):
-            refuse(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "department_id")
-        statement = statement.where(Queue.department_id == department_id)
-    statement = statement.order_by(col(Queue.priority).desc(), col(Queue.order), col(Queue.id))
-    return (await uow.session.execute(statement)).scalars().all()
-
-
-async def _take_first(uow: UnitOfWork, serving: Sequence[Queue]) -> Conversation | None:
-    """From the queues of higher priority first (D7), then by D5; locks the row that it answers."""
-    for (_, queue_order), group in groupby(serving, key=lambda queue: (queue.priority, queue.order)):
-        queue_ids = [queue.id for queue in group]
-        found = await queries.lock_first(uow.session, queue_ids, queue_order, uow.now())
-        if found is not None:
-            # Read only now that it is locked: as nobody changes it any more.
-            return (await service.by_ids(uow.session, [found]))[found]
-    return None
 
 
 async def _assignable(uow: UnitOfWork, conversation: Conversation, member_id: UUID, *, force: bool) -> Member:

@@ -1,5 +1,6 @@
 """Who is to have a conversation, and why the others are not: pure, of values only (D10, D12-D15, D17)."""
 
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,6 @@ from pytake_gql.desk.queues.models import RoutingStrategy
 from pytake_gql.desk.queues.requirements import Requirement
 from pytake_gql.desk.skills.service import HIGHEST_LEVEL
 from pytake_gql.kernel.principal import Role
-from pytake_gql.kernel.translation import translate
 from pytake_gql.tenancy.members.models import Availability
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -94,26 +94,77 @@ def rank(
     Mandatory skills filter under every strategy (D10), preferred ones under SKILLS_BASED only.
     `ignores_presence` is for pulls and assignments: availability and presence do not matter then (D15).
     """
-    required = sorted(requirements, key=lambda it: (not it.is_mandatory, it.name, it.skill_id))
-    by_skills = strategy is RoutingStrategy.SKILLS_BASED
-    asked = [
-        replace(it, min_level=level)
-        for it in required
-        if (it.is_mandatory or by_skills) and (level := relaxed(it, waited_seconds, relax_after_seconds)) is not None
-    ]
-    verdicts = [_judge(it, asked, required if by_skills else None, ignores_presence) for it in candidates]
-    eligible = sorted(
-        (it for it in verdicts if it.is_eligible), key=lambda it: _preference(strategy, it.candidate, required)
-    )
-    others = sorted(
-        (it for it in verdicts if not it.is_eligible), key=lambda it: (it.candidate.name, it.candidate.member_id)
-    )
-    mandatory = [it for it in required if it.is_mandatory]
-    return Ranking(
-        verdicts=(*eligible, *others),
-        chosen=eligible[0].candidate if eligible and strategy is not RoutingStrategy.MANUAL else None,
-        is_unroutable=bool(mandatory) and not any(_lacking(it, mandatory) is None for it in candidates),
-    )
+    contest = Contest(strategy, candidates, requirements, relax_after_seconds, ignores_presence=ignores_presence)
+    return contest.rank(waited_seconds)
+
+
+class Contest:
+    """The candidates of one queue while several conversations are given out: who changed is judged anew, and no other.
+
+    `rank` is the function above, of the candidates as they are by then.
+    """
+
+    def __init__(
+        self,
+        strategy: RoutingStrategy,
+        candidates: Sequence[Candidate],
+        requirements: Sequence[Requirement],
+        relax_after_seconds: int | None,
+        *,
+        ignores_presence: bool = False,
+    ) -> None:
+        self._strategy = strategy
+        self._relax_after_seconds = relax_after_seconds
+        self._ignores_presence = ignores_presence
+        self._candidates = {it.member_id: it for it in candidates}
+        self._required = sorted(requirements, key=lambda it: (not it.is_mandatory, it.name, it.skill_id))
+        mandatory = [it for it in self._required if it.is_mandatory]
+        self._is_unroutable = bool(mandatory) and not any(_lacking(it, mandatory) is None for it in candidates)
+        self._standings: dict[tuple[Requirement, ...], tuple[list[Verdict], list[Verdict]]] = {}
+
+    def rank(self, waited_seconds: float) -> Ranking:
+        eligible, others = self._standing(self._asked(waited_seconds))
+        chosen = eligible[0].candidate if eligible and self._strategy is not RoutingStrategy.MANUAL else None
+        return Ranking((*eligible, *others), chosen, self._is_unroutable)
+
+    def change(self, candidate: Candidate) -> None:
+        """The candidate of that id is like this from now on; skills stay as they were."""
+        self._candidates[candidate.member_id] = candidate
+        for asked, standing in self._standings.items():
+            for verdicts in standing:
+                verdicts[:] = [it for it in verdicts if it.candidate.member_id != candidate.member_id]
+            self._place(self._judge(candidate, asked), standing)
+
+    def _asked(self, waited_seconds: float) -> tuple[Requirement, ...]:
+        by_skills = self._strategy is RoutingStrategy.SKILLS_BASED
+        return tuple(
+            replace(it, min_level=level)
+            for it in self._required
+            if (it.is_mandatory or by_skills)
+            and (level := relaxed(it, waited_seconds, self._relax_after_seconds)) is not None
+        )
+
+    def _standing(self, asked: tuple[Requirement, ...]) -> tuple[list[Verdict], list[Verdict]]:
+        """The eligible in the order of choice, and the others by name."""
+        if asked not in self._standings:
+            verdicts = [self._judge(it, asked) for it in self._candidates.values()]
+            eligible = sorted((it for it in verdicts if it.is_eligible), key=self._preference)
+            self._standings[asked] = eligible, sorted((it for it in verdicts if not it.is_eligible), key=_by_name)
+        return self._standings[asked]
+
+    def _judge(self, candidate: Candidate, asked: Sequence[Requirement]) -> Verdict:
+        scored = self._required if self._strategy is RoutingStrategy.SKILLS_BASED else None
+        return _judge(candidate, asked, scored, self._ignores_presence)
+
+    def _place(self, verdict: Verdict, standing: tuple[list[Verdict], list[Verdict]]) -> None:
+        eligible, others = standing
+        if verdict.is_eligible:
+            insort(eligible, verdict, key=self._preference)
+        else:
+            insort(others, verdict, key=_by_name)
+
+    def _preference(self, verdict: Verdict) -> "_Preference":
+        return _preference(self._strategy, verdict.candidate, self._required)
 
 
 def relaxed(requirement: Requirement, waited_seconds: float, relax_after_seconds: int | None) -> int | None:
@@ -163,36 +214,6 @@ def assigned_cursor(now: datetime, cursors: Sequence[datetime | None]) -> dateti
     return now if latest is None or latest < now else latest + _TICK
 
 
-def reason_text(verdict: Verdict, locale: str) -> str:
-    """Why the candidate cannot be chosen, or that they may be, as a supervisor reads it."""
-    template = "can take it"
-    match verdict.reason:
-        case RoutingReason.INACTIVE:
-            template = "deactivated"
-        case RoutingReason.ROLE:
-            template = "has a role that answers no conversations"
-        case RoutingReason.NOT_ONLINE if verdict.candidate.availability is Availability.BUSY:
-            template = "busy"
-        case RoutingReason.NOT_ONLINE if verdict.candidate.availability is Availability.AWAY:
-            template = "away"
-        case RoutingReason.NOT_ONLINE:
-            template = "offline"
-        case RoutingReason.NO_PRESENCE:
-            template = "online, but not connected"
-        case RoutingReason.AT_CAPACITY:
-            template = "at capacity ({load} of {capacity})"
-        case RoutingReason.LACKS_SKILL:
-            template = "lacks skill '{skill}' (level {level})"
-    return translate(
-        template,
-        locale,
-        load=verdict.candidate.load,
-        capacity=verdict.candidate.capacity,
-        skill=verdict.lacking.name if verdict.lacking else "",
-        level=verdict.lacking.min_level if verdict.lacking else 0,
-    )
-
-
 def _judge(
     candidate: Candidate, asked: Sequence[Requirement], scored: Sequence[Requirement] | None, ignores_presence: bool
 ) -> Verdict:
@@ -211,6 +232,10 @@ def _judge(
         reason = RoutingReason.LACKS_SKILL if lacking else RoutingReason.ELIGIBLE
     score = None if scored is None else _levels(candidate, scored) / HIGHEST_LEVEL
     return Verdict(candidate, reason, lacking if reason is RoutingReason.LACKS_SKILL else None, score)
+
+
+def _by_name(verdict: Verdict) -> tuple[str, UUID]:
+    return verdict.candidate.name, verdict.candidate.member_id
 
 
 def _lacking(candidate: Candidate, asked: Sequence[Requirement]) -> Requirement | None:

@@ -24,10 +24,15 @@ from pytake_gql.tenancy.members.models import Availability, Member
 
 async def on_conversation_moved(uow: UnitOfWork, event: ConversationMoved) -> None:
     """Something waits in a queue, or somebody's slot is free."""
+    freed = event.changes.get("assignee_id", {}).get("from")
+    if event.changes["status"]["to"] is ConversationStatus.ACTIVE:
+        if freed is not None:
+            wake_member(uow, freed)
+        return
     conversation = await uow.session.get(Conversation, (uow.organization_id, event.entity_id))
     if conversation is not None and conversation.queue_id is not None and conversation.assignee_id is None:
         wake_queue(uow, conversation.queue_id)
-    freed = event.changes.get("assignee_id", {}).get("from") or _put_down_by(conversation)
+    freed = freed or _put_down_by(conversation)
     if freed is not None:
         wake_member(uow, freed)
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pytake_gql.desk.routing.strategies import RoutingReason, Verdict, reason_text
-from pytake_gql.kernel.translation import LOCALES
+from pytake_gql.desk.routing.strategies import RoutingReason, Verdict
+from pytake_gql.kernel.translation import translate
+from pytake_gql.tenancy.members.models import Availability
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,47 @@ def tell(verdict: Verdict, locale: str) -> Told:
 
 
 def write(verdict: Verdict) -> dict[str, Any]:
-    """For the table: ids as hex, and the sentence in every language."""
-    return {
-        "member_id": verdict.candidate.member_id.hex,
-        "reason": verdict.reason.value,
-        "texts": {locale: reason_text(verdict, locale) for locale in LOCALES},
-        "score": verdict.score,
-    }
+    """For the table: ids as hex, and what the sentence tells."""
+    stored = {"member_id": verdict.candidate.member_id.hex, "reason": verdict.reason.value, **_facts(verdict)}
+    return stored if verdict.score is None else {**stored, "score": verdict.score}
 
 
 def read(stored: Mapping[str, Any], locale: str) -> Told:
     """What `write` stored."""
-    return Told(UUID(stored["member_id"]), RoutingReason(stored["reason"]), stored["texts"][locale], stored["score"])
+    reason = RoutingReason(stored["reason"])
+    return Told(UUID(stored["member_id"]), reason, _sentence(reason, stored, locale), stored.get("score"))
+
+
+def reason_text(verdict: Verdict, locale: str) -> str:
+    """Why the candidate cannot be chosen, or that they may be, as a supervisor reads it."""
+    return _sentence(verdict.reason, _facts(verdict), locale)
+
+
+def _facts(verdict: Verdict) -> dict[str, Any]:
+    """What the sentence about a verdict tells besides its reason."""
+    match verdict.reason:
+        case RoutingReason.NOT_ONLINE:
+            return {"availability": verdict.candidate.availability.value}
+        case RoutingReason.AT_CAPACITY:
+            return {"load": verdict.candidate.load, "capacity": verdict.candidate.capacity}
+        case RoutingReason.LACKS_SKILL if verdict.lacking:
+            return {"skill": verdict.lacking.name, "level": verdict.lacking.min_level}
+    return {}
+
+
+_SENTENCES = {
+    RoutingReason.ELIGIBLE: "can take it",
+    RoutingReason.INACTIVE: "deactivated",
+    RoutingReason.ROLE: "has a role that answers no conversations",
+    RoutingReason.NOT_ONLINE: "offline",
+    RoutingReason.NO_PRESENCE: "online, but not connected",
+    RoutingReason.AT_CAPACITY: "at capacity ({load} of {capacity})",
+    RoutingReason.LACKS_SKILL: "lacks skill '{skill}' (level {level})",
+}
+_NOT_ONLINE = {Availability.BUSY.value: "busy", Availability.AWAY.value: "away"}
+
+
+def _sentence(reason: RoutingReason, told: Mapping[str, Any], locale: str) -> str:
+    """The reason in words; `told` are its `_facts`, maybe of long ago."""
+    template = _NOT_ONLINE.get(told.get("availability", ""), _SENTENCES[reason])
+    return translate(template, locale, **told)

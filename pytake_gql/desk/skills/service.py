@@ -7,6 +7,7 @@ from sqlmodel import col, func, select
 from pytake_gql.desk.skills.events import SkillCreated, SkillDeleted, SkillUpdated
 from pytake_gql.desk.skills.models import MemberSkill, Skill
 from pytake_gql.kernel import text
+from pytake_gql.kernel.db import one_of
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
 from pytake_gql.kernel.locks import one_at_a_time
@@ -80,7 +81,7 @@ async def skills_of(session: AsyncSession, member_ids: Sequence[UUID]) -> dict[U
 
 async def levels_of(session: AsyncSession, member_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, int]]:
     """Each member's level by skill: what routing compares."""
-    theirs = col(MemberSkill.member_id).in_(member_ids)
+    theirs = one_of(col(MemberSkill.member_id), member_ids)
     statement = select(MemberSkill.member_id, MemberSkill.skill_id, MemberSkill.level).where(theirs)
     found: dict[UUID, dict[UUID, int]] = {id_: {} for id_ in member_ids}
     for member_id, skill_id, level in await session.execute(statement):

@@ -44,7 +44,9 @@ async def on_queued(uow: UnitOfWork, event: ConversationQueued) -> None:
 
 
 async def on_assigned(uow: UnitOfWork, event: ConversationAssigned) -> None:
-    await _resume_or_apply(uow, event)
+    waited = event.changes["status"]["from"] is ConversationStatus.QUEUED
+    if event.has_sla or not waited:
+        await _resume_or_apply(uow, event)
 
 
 async def on_snoozed(uow: UnitOfWork, event: ConversationSnoozed) -> None:

@@ -34,19 +34,18 @@ async def record(uow: UnitOfWork, event: Event) -> None:
         return
     kind, name = _actor(uow)
     member_id = uow.principal.member_id if isinstance(uow.principal, MemberPrincipal) else None
-    uow.add(
-        AuditEntry(
-            at=uow.now(),
-            actor_kind=kind,
-            actor_id=member_id,
-            actor_name=name,
-            action=event.action(),
-            entity_type=event.entity,
-            entity_id=event.entity_id,
-            changes=event.changes,
-            ip_address=uow.ip_address,
-        )
-    )
+    entry = {
+        "at": uow.now(),
+        "actor_kind": kind,
+        "actor_id": member_id,
+        "actor_name": name,
+        "action": event.action(),
+        "entity_type": event.entity,
+        "entity_id": event.entity_id,
+        "changes": event.changes,
+        "ip_address": uow.ip_address,
+    }
+    uow.append(AuditEntry, entry)
 
 
 async def list_page(session: AsyncSession, criteria: Criteria, wanted: Window) -> Page[AuditEntry]:

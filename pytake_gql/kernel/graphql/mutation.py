@@ -59,7 +59,13 @@ def as_user_errors(problems: Iterable[Problem], locale: str) -> list[UserError]:
 
 
 class Transaction(FieldExtension):
-    """Opens the unit of work, commits it when the resolver ends well, and turns a refusal into a payload."""
+    """Opens the unit of work, commits it when the resolver ends well, and turns a refusal into a payload.
+
+    `is_shared`: the verb itself opens one, for all who ask at once.
+    """
+
+    def __init__(self, *, is_shared: bool) -> None:
+        self._is_shared = is_shared
 
     def apply(self, field: StrawberryField) -> None:
         self.payload: Any = field.type
@@ -67,6 +73,8 @@ class Transaction(FieldExtension):
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
         try:
             refuse_unstorable(kwargs.get("input"))
+            if self._is_shared:
+                return await next_(source, info, **kwargs)
             async with info.context.write():
                 return await next_(source, info, **kwargs)
         except Refusal as refusal:
@@ -83,7 +91,12 @@ def refuse_unstorable(value: Any) -> None:
 
 
 def mutation(
-    role: Role | None = None, *, visitor: bool = False, public: bool = False, seconds: float = EXECUTION_SECONDS
+    role: Role | None = None,
+    *,
+    visitor: bool = False,
+    public: bool = False,
+    is_shared: bool = False,
+    seconds: float = EXECUTION_SECONDS,
 ) -> Callable[[Any], Any]:
     """A root field of Mutation; every field of its payload but `user_errors` has a default."""
 
@@ -91,7 +104,10 @@ def mutation(
         return strawberry.mutation(
             resolver,
             description=inspect.getdoc(resolver),
-            extensions=[Transaction(), Access(role, visitor=visitor, public=public, seconds=seconds)],
+            extensions=[
+                Transaction(is_shared=is_shared),
+                Access(role, visitor=visitor, public=public, seconds=seconds),
+            ],
         )
 
     return decorate

@@ -7,6 +7,7 @@ connection that closes sets it to one grace. PostgreSQL alone decides: Redis has
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -102,6 +103,11 @@ def after_leaving(member: Member, now: datetime) -> datetime:
     """
     left = member.offline_since
     return now if left is None or left < now else left + _TICK
+
+
+def after_leaving_of(member: Any, now: Any) -> sa.ColumnElement[datetime]:
+    """`after_leaving`, of the columns of a locked row."""
+    return sa.func.greatest(now, member.offline_since + sa.literal(_TICK, sa.Interval()))
 
 
 async def due(session: AsyncSession, until: datetime, at_most: int) -> Sequence[tuple[UUID, UUID]]:

@@ -15,7 +15,7 @@ from pytake_gql.desk.conversations import service as conversations
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.models import Queue, RoutingStrategy
-from pytake_gql.desk.routing import engine, roster
+from pytake_gql.desk.routing import engine, pulls, roster
 from pytake_gql.desk.routing import service as routing
 from pytake_gql.desk.skills.models import Skill
 from pytake_gql.desk.sla import jobs as sla_jobs
@@ -206,7 +206,7 @@ class Floor:
             for row in (await session.execute(waiting)).scalars():
                 if row.queue_id is None or not rows[row.queue_id].is_active:
                     continue
-                chosen = known[row.queue_id].rank(engine.waited_seconds(row, swept_at)).chosen
+                chosen = known[row.queue_id].contest().rank(engine.waited_seconds(row, swept_at)).chosen
                 assert chosen is None, f"D16: {chosen} idles while {row.number} waits"
 
     async def _do(self, act: Act) -> None:
@@ -222,20 +222,17 @@ class Floor:
                 visitor = self.visitors[act.who % len(self.visitors)].principal
                 async with self.ports.units.open(visitor) as uow:
                     await visitors.write(uow, visitor, text_="Olá", option=None, key=None)
-            case Verb.PULL | Verb.CHOOSE:
-                await self._serve(act, self.agents[act.who % AGENTS])
+            case Verb.PULL:
+                queue_id = self._queue(act.which).id if act.how % 2 else None
+                await pulls.pull(self.ports, pulls.Pull(self.agents[act.who % AGENTS], queue_id=queue_id))
+            case Verb.CHOOSE:
+                agent = self.agents[act.who % AGENTS]
+                async with self.ports.units.open(agent) as uow:
+                    await members.set_availability(uow, agent, list(Availability)[act.how % 4])
             case _ if self.known:
                 by = self.admin if act.verb in _OF_ADMINS else self.agents[act.who % AGENTS]
                 async with self.ports.units.open(by) as uow:
                     await self._move(uow, act, self.known[act.which % len(self.known)])
-
-    async def _serve(self, act: Act, agent: MemberPrincipal) -> None:
-        async with self.ports.units.open(agent) as uow:
-            if act.verb is Verb.CHOOSE:
-                await members.set_availability(uow, agent, list(Availability)[act.how % 4])
-            else:
-                queue_id = self._queue(act.which).id if act.how % 2 else None
-                await routing.pull(uow, agent, queue_id=queue_id, department_id=None, key=None)
 
     async def _set_up(self, uow: UnitOfWork, act: Act) -> None:
         member_id = self._member(act.who)

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytake_gql.desk.queues.models import QueueOrder
-from pytake_gql.desk.routing import queries
+from pytake_gql.desk.routing import claims
 from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.unit_of_work import UnitOfWork
 from tests.desk.desk import Desk
 
 _WAITING = 3000
@@ -50,16 +50,17 @@ async def test_a_pull_reads_a_handful_of_three_thousand(
         await connection.execute(sa.text("SET LOCAL statement_timeout = '60s'"))
         await connection.execute(_WAIT, {"template": first.id, "count": _WAITING, "queues": queue_ids})
         await connection.execute(sa.text("ANALYZE conversations"))
-    async with explained(desk.make.ports, desk.organization.id) as (session, plans):
-        assert await queries.lock_first(session, queue_ids, queue_order, now) == first.id
+    async with explained(desk.make.ports, desk.organization.id) as (uow, plans):
+        found = await claims.take_from(uow, [desk.agent_member.id], ((queue_order, tuple(queue_ids)),))
+        assert found.taken == {desk.agent_member.id: first.id}
     read = [node for plan in plans for node in nodes(plan)]
-    assert len(plans) == queue_count
+    assert len(plans) == 1
     assert max(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in read) <= _A_HANDFUL
 
 
 @asynccontextmanager
-async def explained(ports: Ports, organization_id: UUID) -> AsyncIterator[tuple[AsyncSession, list[dict[str, Any]]]]:
-    """A session, and the plans of what it was asked, as executed: with its criterion, under row-level security."""
+async def explained(ports: Ports, organization_id: UUID) -> AsyncIterator[tuple[UnitOfWork, list[dict[str, Any]]]]:
+    """A unit of work, and the plans of what it asks, as executed: under row-level security."""
     sent: list[tuple[str, Any]] = []
     plans: list[dict[str, Any]] = []
     engine = ports.database.engine.sync_engine
@@ -67,13 +68,13 @@ async def explained(ports: Ports, organization_id: UUID) -> AsyncIterator[tuple[
     def note(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
         sent.append((text, parameters))
 
-    async with ports.database.session(organization_id) as session:
+    async with ports.units.of_system(organization_id) as uow:
         sa.event.listen(engine, "before_cursor_execute", note)
         try:
-            yield session, plans
+            yield uow, plans
         finally:
             sa.event.remove(engine, "before_cursor_execute", note)
-        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        driver: Any = (await (await uow.session.connection()).get_raw_connection()).driver_connection
         for text, parameters in sent:
             found = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}", *parameters)
             plans.append(found[0]["Plan"])

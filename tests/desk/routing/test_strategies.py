@@ -19,10 +19,10 @@ from pytake_gql.desk.routing.strategies import (
     assigned_cursor,
     next_relaxation,
     rank,
-    reason_text,
     relaxed,
     returning_cursor,
 )
+from pytake_gql.desk.routing.verdicts import reason_text
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.members.models import Availability
 
