@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from benchmarks import counts, fan_out, pull, reading, route, send, table
+from benchmarks import counts, fan_out, pull, reading, route, send, snapshot, table
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 
@@ -13,7 +13,10 @@ MEASURES = {
     "list": reading.list_conversations,
     "history": reading.history,
     "pull": pull.pull,
+    "pull-http": pull.pull_over_http,
     "route": route.route,
+    "freed": route.freed,
+    "snapshot": snapshot.snapshot,
     "send": send.send,
     "seen": send.seen,
     "fan-out": fan_out.fan_out,

@@ -41,6 +41,16 @@ LIMIT $3
 """
 
 
+SNAPSHOT = """
+SELECT c.id, c.number, c.status, c.priority, c.subject, c.last_seq, c.queued_at, c.contact_id, t.name AS contact_name
+FROM conversations c
+JOIN contacts t ON t.organization_id = c.organization_id AND t.id = c.contact_id
+WHERE c.organization_id = $1 AND c.queue_id = $2 AND c.status = 'QUEUED'
+ORDER BY c.waiting_rank, c.sla_due_at, c.eligible_since, c.id
+LIMIT $3
+"""
+
+
 class Floor:
     def __init__(self) -> None:
         self._sockets: set[WebSocket] = set()
@@ -48,6 +58,7 @@ class Floor:
             routes=[
                 Route("/list", self.list_conversations, methods=["POST"]),
                 Route("/history", self.history, methods=["POST"]),
+                Route("/snapshot", self.snapshot, methods=["POST"]),
                 Route("/publish", self.publish, methods=["POST"]),
                 WebSocketRoute("/listen", self.listen),
             ],
@@ -75,6 +86,11 @@ class Floor:
         arguments = UUID(asked["organization"]), UUID(asked["conversation"]), asked["first"]
         rows = await self._pool.fetch(HISTORY, *arguments)
         return _json({"data": {"conversation": {"messages": {"nodes": [_message(row) for row in rows]}}}})
+
+    async def snapshot(self, request: Request) -> Response:
+        asked = orjson.loads(await request.body())
+        rows = await self._pool.fetch(SNAPSHOT, UUID(asked["organization"]), UUID(asked["queue"]), asked["first"])
+        return _json({"data": {"queueUpdates": {"conversations": [_waiting(row) for row in rows]}}})
 
     async def publish(self, request: Request) -> Response:
         """Writes the body to every socket, as it is."""
@@ -112,6 +128,19 @@ def _conversation(row: asyncpg.Record) -> dict[str, Any]:
             "status": row["message_status"],
             "createdAt": row["created_at"],
         },
+    }
+
+
+def _waiting(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "id": f"Conversation_{row['id'].hex}",
+        "number": row["number"],
+        "status": row["status"],
+        "priority": row["priority"],
+        "subject": row["subject"],
+        "lastSeq": row["last_seq"],
+        "queuedAt": row["queued_at"],
+        "contact": {"id": f"Contact_{row['contact_id'].hex}", "name": row["contact_name"]},
     }
 
 

@@ -20,11 +20,18 @@ WATCH = """subscription Watch($conversation: ID!) {
 
 
 @asynccontextmanager
-async def subscribe(port: int, token: str, conversation_id: UUID, *, source: int) -> AsyncIterator[ClientConnection]:
-    """A socket that receives what happens from now on in a conversation with one event, which shows that it listens."""
+async def signed_in(port: int, token: str, *, source: int) -> AsyncIterator[ClientConnection]:
+    """A socket that may subscribe."""
     async with _open(port, "/graphql", source, Subprotocol("graphql-transport-ws")) as socket:
         await _send(socket, {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}})
         await socket.recv()
+        yield socket
+
+
+@asynccontextmanager
+async def subscribe(port: int, token: str, conversation_id: UUID, *, source: int) -> AsyncIterator[ClientConnection]:
+    """A socket that receives what happens from now on in a conversation with one event, which shows that it listens."""
+    async with signed_in(port, token, source=source) as socket:
         variables = {"conversation": global_id("Conversation", conversation_id)}
         await _send(socket, {"id": "1", "type": "subscribe", "payload": {"query": WATCH, "variables": variables}})
         await socket.recv()

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import IO
 
 from pytake_gql.development.children import stop
 from pytake_gql.development.run import HOST, choose_port
@@ -23,22 +24,37 @@ class DidNotStart(Exception):
 async def server(name: str, environment: Mapping[str, str], *command: str) -> AsyncIterator[tuple[int, int]]:
     """A Python server that takes `--port`: its port and its pid. It ends with the block, and with this process."""
     port = choose_port(0)
-    child = (sys.executable, "-m", "pytake_gql.development.child", str(os.getpid()), sys.executable)
     with tempfile.TemporaryFile() as log:
-        process = await asyncio.create_subprocess_exec(
-            *(*child, *command, "--port", str(port)),
-            env=dict(environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
+        async with _running(environment, log, sys.executable, *command, "--port", str(port)) as process:
             if not await _listens(process, port):
                 log.seek(0)
                 raise DidNotStart(f"{name} did not start:\n{log.read()[-4000:].decode(errors='replace')}")
             yield port, process.pid
-        finally:
-            await stop(process)
+
+
+@asynccontextmanager
+async def background(environment: Mapping[str, str], *command: str) -> AsyncIterator[None]:
+    """A process that serves nobody by itself. It ends with the block, and with this process."""
+    with tempfile.TemporaryFile() as log:
+        async with _running(environment, log, *command):
+            yield
+
+
+@asynccontextmanager
+async def _running(
+    environment: Mapping[str, str], log: IO[bytes], *command: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pytake_gql.development.child", str(os.getpid()), *command),
+        env=dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        await stop(process)
 
 
 async def _listens(process: asyncio.subprocess.Process, port: int) -> bool:

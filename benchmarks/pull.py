@@ -1,5 +1,7 @@
-"""Eight agents who pull as fast as they can, and the bare claim: who got what is compared row by row."""
+"""Eight agents who pull as fast as they can, and the same statements by pgbench: who got what is compared."""
 
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from uuid import UUID
@@ -11,27 +13,27 @@ from benchmarks.harness import Limits, Result, Run, compare, drive, measured
 from benchmarks.http_client import Connection
 from benchmarks.pgbench import Pgbench
 from benchmarks.stage import Stage
+from benchmarks.statements import Written, rendered
+from pytake_gql.desk.conversations.giving import GIVE
+from pytake_gql.desk.queues.models import QueueOrder
+from pytake_gql.desk.routing import claims, pulls
 
 CLIENTS = 8
 
 PULL = """mutation Pull {
   pullNextConversation(input: {}) { conversation { id number status assignedAt } emptyReason userErrors { code } }
 }"""
-# Of D5's order what all here have in common: one priority, no deadline, no limit of age.
-CLAIM = f"""
-UPDATE conversations SET status = 'ACTIVE', assignee_id = '{seed.numbered(6)}', assigned_at = now(),
-       updated_at = now(), waiting_rank = NULL, last_seq = last_seq + 1
-WHERE organization_id = '{seed.ORGANIZATION_ID}' AND id = (
-  SELECT id FROM conversations
-  WHERE organization_id = '{seed.ORGANIZATION_ID}' AND queue_id = '{seed.WAITING_ID}' AND status = 'QUEUED'
-  ORDER BY waiting_rank, sla_due_at, eligible_since, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id;
-"""  # noqa: S608 - ids of ours
+_FIRST_AGENT = str(seed.numbered(6))[:-8]
+_AN_AGENT = Written(f"('{_FIRST_AGENT}' || lpad(to_hex(:client_id::int), 8, '0'))::uuid")
+"""Each client of pgbench is an agent."""
 _RESTOCK = (
     """DELETE FROM timeline_entries t USING conversations c
     WHERE t.organization_id = c.organization_id AND t.conversation_id = c.id AND c.queue_id = $1""",
+    """DELETE FROM routing_decisions d USING conversations c
+    WHERE d.organization_id = c.organization_id AND d.conversation_id = c.id AND c.queue_id = $1""",
     """UPDATE conversations SET status = 'QUEUED', assignee_id = NULL, assignee_name = NULL, assigned_at = NULL,
-    last_assignee_id = NULL, last_seq = 1, waiting_rank = extract(epoch FROM eligible_since)::bigint / 60 - 50
+    last_assignee_id = NULL, closed_at = NULL, last_seq = 1,
+    waiting_rank = extract(epoch FROM eligible_since)::bigint / 60 - 50
     WHERE queue_id = $1""",
 )
 
@@ -41,42 +43,72 @@ class WronglyClaimed(Exception):
 
 
 async def pull(stage: Stage, limits: Limits) -> Result:
-    each = 250 if limits.seconds >= 2 else 50
+    """The verb itself, called by eight at once in one process: CPU is that of the process."""
+
+    async def take(agent: seed.Agent) -> str:
+        pulled = await pulls.pull(stage.ports, pulls.Pull(agent.principal))
+        return str(pulled.conversation.id)
+
+    agents = [partial(take, agent) for agent in stage.agents[:CLIENTS]]
+    return await _compare(f"pull, {CLIENTS} callers", stage, limits, os.getpid(), agents)
+
+
+async def pull_over_http(stage: Stage, limits: Limits) -> Result:
+    """Through GraphQL, with authentication, limits and the answer."""
+    body = orjson.dumps({"query": PULL})
+
+    async def ask(agent: Connection) -> str:
+        answer = orjson.loads(await agent.post(body))["data"]["pullNextConversation"]
+        return str(UUID(answer["conversation"]["id"].rpartition("_")[2]))
 
     async with AsyncExitStack() as open_:
         agents = [
             await open_.enter_async_context(Connection(stage.product, "/graphql", agent.token))
             for agent in stage.agents[:CLIENTS]
         ]
+        asking = [partial(ask, agent) for agent in agents]
+        return await _compare(f"pull over HTTP, {CLIENTS} clients", stage, limits, stage.product_pid, asking)
 
-        async def product() -> Run:
-            await restock(stage)
-            body, given = orjson.dumps({"query": PULL}), list[str]()
 
-            async def ask(agent: Connection) -> None:
-                answer = orjson.loads(await agent.post(body))["data"]["pullNextConversation"]
-                given.append(answer["conversation"]["id"])
+async def _compare(
+    title: str, stage: Stage, limits: Limits, server: int, agents: Sequence[Callable[[], Awaitable[str]]]
+) -> Result:
+    each = 250 if limits.seconds >= 2 else 50
 
-            bounded = Limits(1, limits.seconds, CLIENTS * each)
-            async with measured(stage.product_pid, stage.postmaster) as run:
-                run.latencies = await drive([partial(ask, agent) for agent in agents], bounded)
-            await _require_in_turn(stage, [UUID(id_.rpartition("_")[2]) for id_ in given])
-            return run
+    async def product() -> Run:
+        await restock(stage)
+        given: list[str] = []
 
-        async def floor() -> Run:
-            await restock(stage)
-            run = await Pgbench(CLAIM, CLIENTS, each).run(stage, limits)
-            await _require_in_turn(stage, None, run.answered)
-            return run
+        async def ask(agent: Callable[[], Awaitable[str]]) -> None:
+            given.append(await agent())
 
-        return await compare(
-            f"pull, {CLIENTS} clients",
-            limits,
-            product,
-            floor,
-            floor_name="pgbench, bare claim",
-            answer="no doubles, in turn",
-        )
+        bounded = Limits(1, limits.seconds, CLIENTS * each)
+        async with measured(server, stage.postmaster) as run:
+            run.latencies = await drive([partial(ask, agent) for agent in agents], bounded)
+        await _require_in_turn(stage, given, len(given))
+        return run
+
+    async def floor() -> Run:
+        await restock(stage)
+        run = await Pgbench(_same_statements(stage), CLIENTS, each).run(stage, limits)
+        await _require_in_turn(stage, None, run.answered)
+        return run
+
+    return await compare(
+        title, limits, product, floor, floor_name="pgbench, the same statements", answer="no doubles, in turn"
+    )
+
+
+def _same_statements(stage: Stage) -> str:
+    """The claim and the giving of one conversation, in one transaction."""
+    now = stage.ports.clock.now()
+    asked = claims.parameters(seed.ORGANIZATION_ID, now, [seed.numbered(6)], [seed.WAITING_ID])
+    asked["member_ids"] = [_AN_AGENT]
+    claim = rendered(claims.statement(QueueOrder.PRIORITY_FIRST, is_one_queue=True), **asked)
+    taken = {"member_ids": [Written("(:member_id)::text::uuid")]}
+    found = {"conversation_ids": [Written("(:conversation_id)::text::uuid")]}
+    give = rendered(GIVE, of_organization=seed.ORGANIZATION_ID, now=now, **taken, **found)
+    return f"BEGIN;\n{claim} \\gset\n{give};\nEND;\n"
 
 
 async def restock(stage: Stage) -> None:
@@ -86,7 +118,7 @@ async def restock(stage: Stage) -> None:
     await stage.tidy()
 
 
-async def _require_in_turn(stage: Stage, given: list[UUID] | None, count: int | None = None) -> None:
+async def _require_in_turn(stage: Stage, given: list[str] | None, count: int) -> None:
     """The first of the queue were given out, each once, and nothing else was taken."""
     async with stage.database() as connection:
         taken = await connection.fetch(
@@ -95,8 +127,8 @@ async def _require_in_turn(stage: Stage, given: list[UUID] | None, count: int | 
         first = await connection.fetch(
             "SELECT id FROM conversations WHERE queue_id = $1 ORDER BY eligible_since, id LIMIT $2",
             seed.WAITING_ID,
-            len(given) if given is not None else count,
+            count,
         )
-    expected = {row["id"] for row in first}
-    if {row["id"] for row in taken} != expected or (given is not None and sorted(given) != sorted(expected)):
+    expected = sorted(str(row["id"]) for row in first)
+    if sorted(str(row["id"]) for row in taken) != expected or (given is not None and sorted(given) != expected):
         raise WronglyClaimed(f"{len(taken)} were taken")

@@ -30,10 +30,10 @@ from pytake_gql.tenancy.auth.models import Session
 from pytake_gql.tenancy.members.models import Account, Availability, Member
 from pytake_gql.tenancy.organizations.models import Organization
 
-AGENTS = 30
+AGENTS = 100
 SERVED = 1_000
 """Conversations that agents have: the lists, and the first ones for what is sent."""
-WAITING = 3_000
+WAITING = 10_000
 HISTORY = 120
 """Messages of the conversation whose history is read; the others have one."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ class Stage:
 
     ports: Ports
     agents: list[seed.Agent]
+    environment: Mapping[str, str]
     database_url: str
     postmaster: int | None
     product: int
@@ -74,7 +75,7 @@ async def stage() -> AsyncIterator[Stage]:
                 server("PyTake", environment, "-m", "pytake_gql", "api") as product,
                 server("The floor", environment, "-m", "benchmarks.floor") as floor,
             ):
-                ready = Stage(ports, agents, database_url, postmaster, *product, *floor)
+                ready = Stage(ports, agents, environment, database_url, postmaster, *product, *floor)
                 await ready.tidy()
                 yield ready
     finally:

@@ -69,16 +69,18 @@ async def _take(
     uow: UnitOfWork, member_ids: Sequence[UUID], queue_ids: Sequence[UUID], queue_order: QueueOrder
 ) -> Claims:
     claim = _frozen(queue_order, is_one_queue=len(queue_ids) == 1)
-    rows = (await uow.session.execute(claim, parameters(uow, member_ids, queue_ids))).all()
+    rows = (await uow.session.execute(claim, parameters(uow.organization_id, uow.now(), member_ids, queue_ids))).all()
     taken = {row.member_id: row.conversation_id for row in rows if row.conversation_id}
     is_short = len(taken) < len(rows) and rows[0].has_more
     return Claims(taken, {row.member_id for row in rows}, is_short)
 
 
-def parameters(uow: UnitOfWork, member_ids: Sequence[UUID], queue_ids: Sequence[UUID]) -> dict[str, Any]:
-    now: datetime = uow.now()
+def parameters(
+    organization_id: UUID, now: datetime, member_ids: Sequence[UUID], queue_ids: Sequence[UUID]
+) -> dict[str, Any]:
+    """Of the `statement`."""
     return {
-        "of_organization": uow.organization_id,
+        "of_organization": organization_id,
         "now": now,
         "capped": order.capped_rank(now),
         "member_ids": list(member_ids),
