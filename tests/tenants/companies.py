@@ -24,7 +24,7 @@ from tests.client import Client
 from tests.factories import Factory, SignedIn, Visitor
 
 PASSWORD = "uma senha bem longa"
-GLOBAL_TABLES = {"accounts", "mails", "organizations", "password_resets", "refresh_tokens", "sessions"}
+GLOBAL_TABLES = {"accounts", "discarded_files", "mails", "organizations", "password_resets", "refresh_tokens", "sessions"}
 TENANT_TABLES = sorted(set(SQLModel.metadata.tables) - GLOBAL_TABLES)
 
 _PEOPLE = "(SELECT account_id FROM members WHERE organization_id = $1)"

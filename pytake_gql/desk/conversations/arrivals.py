@@ -38,7 +38,7 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
             if closed.status is ConversationStatus.CLOSED:
                 await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
             return closed
-        if (made := await _insert(uow, channel, contact)) is not None:
+        if (made := await begin(uow, channel, contact)) is not None:
             await service.enqueue(uow, made, channel.queue_id)
             return made
         # Another transaction has made one since we looked, or it was closed since: look again.
@@ -83,8 +83,8 @@ async def _find_reopenable(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) 
     return last.id if uow.now() - last.closed_at < timedelta(hours=hours) else None
 
 
-async def _insert(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation | None:
-    """A new row, or None where another transaction made one first."""
+async def begin(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation | None:
+    """A new row, locked, of which nobody was told yet; None where the contact has an open one on this channel."""
     row = Conversation(
         number=0,
         status=ConversationStatus.QUEUED,
