@@ -114,17 +114,20 @@ async def store(ports: Ports, organization_id: UUID, *, name: str | None, mime_t
 async def give(
     uow: UnitOfWork, conversation_id: UUID, message_id: UUID, ids: Sequence[UUID], *, known: Collection[UUID] = ()
 ) -> list[Attachment]:
-    """Makes them the message's, in this order; whatever is wrong with any of them is said at once.
+    """Makes them the message's, in this order; what is not there is said first, then whatever else is wrong.
 
     `known` are those that the caller may see in conversations: of them it is said that they were sent, of others
     that there are none.
     """
     problems, rows = Problems(), await _lock(uow, ids)
     for index, id_ in enumerate(ids):
-        here, row = ("attachment_ids", str(index)), rows.get(id_)
+        row = rows.get(id_)
         if row is None or (row.uploaded_by != uploader(uow.principal) and id_ not in known):
-            problems.add(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", *here)
-        elif row.message_id is not None:
+            problems.add(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "attachment_ids", str(index))
+    problems.raise_if_any()
+    for index, id_ in enumerate(ids):
+        here, row = ("attachment_ids", str(index)), rows[id_]
+        if row.message_id is not None:
             problems.add(UserErrorCode.CONFLICT, "This file belongs to another message.", *here)
         elif row.expires_at <= uow.now():
             problems.add(UserErrorCode.EXPIRED, "This file was not sent in time: upload it again.", *here)
