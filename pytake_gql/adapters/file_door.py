@@ -80,19 +80,23 @@ class FileDoor:
         await self._require_origin(request, upload.place.organization_id)
         _check_headers(request, upload)
         try:
+            await attachments.awaited(self._ports, upload.place)
+            await self._stage(request, upload)
+            await attachments.receive(self._ports, upload.place)
+        except Refusal as refusal:
+            problem = refusal.problems[0]
+            locale = negotiate(request.headers.get("accept-language"))
+            raise Rejected(_STATUS.get(problem.code.value, 503), problem.message(locale), _HANG_UP) from refusal
+        return Response(status_code=204, headers={"cache-control": "no-store"})
+
+    async def _stage(self, request: Request, upload: Upload) -> None:
+        try:
             async with asyncio.timeout(UPLOAD_SECONDS):
                 await self._files.stage(upload.place, _exactly(request, upload.size_bytes))
         except TimeoutError as error:
             raise Rejected(408, "The bytes took too long to arrive.", _HANG_UP) from error
         except ClientDisconnect as error:
             raise Rejected(400, "The bytes did not arrive.", _HANG_UP) from error
-        try:
-            await attachments.receive(self._ports, upload.place)
-        except Refusal as refusal:
-            problem = refusal.problems[0]
-            locale = negotiate(request.headers.get("accept-language"))
-            raise Rejected(_STATUS.get(problem.code.value, 503), problem.message(locale)) from refusal
-        return Response(status_code=204, headers={"cache-control": "no-store"})
 
     async def _get(self, request: Request) -> Response:
         claims = self._claims(TokenKind.DOWNLOAD, request)

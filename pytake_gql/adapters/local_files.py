@@ -70,6 +70,9 @@ class LocalFiles:
     async def delete(self, place: Place, key: str | None) -> None:
         await asyncio.to_thread(self._delete, place, key)
 
+    async def forget(self, place: Place, key: str | None) -> None:  # noqa: ARG002 - all keys lie in one directory
+        await asyncio.to_thread(self._forget, place)
+
     async def tidy(self) -> None:
         await asyncio.to_thread(_delete_unfinished, self._incoming, self._clock.now().timestamp() - _UNFINISHED_SECONDS)
 
@@ -85,12 +88,12 @@ class LocalFiles:
 
     def _delete(self, place: Place, key: str | None) -> None:
         self._staged(place).unlink(missing_ok=True)
-        if key is None:
-            shutil.rmtree(self._kept / place.organization_id.hex / place.file_id.hex, ignore_errors=True)
-        else:
-            path = self.path(key)
-            path.unlink(missing_ok=True)
-            _remove_empty(path.parent)
+        if key is not None:
+            self.path(key).unlink(missing_ok=True)
+
+    def _forget(self, place: Place) -> None:
+        self._staged(place).unlink(missing_ok=True)
+        shutil.rmtree(self._kept / place.organization_id.hex / place.file_id.hex, ignore_errors=True)
 
 
 def _claims(place: Place) -> dict[str, str]:
@@ -141,13 +144,6 @@ def _write(data: bytes, part: Path, target: Path) -> None:
 def _look(path: Path) -> Look:
     with path.open("rb") as file:
         return Look(os.fstat(file.fileno()).st_size, file.read(HEAD_BYTES))
-
-
-def _remove_empty(directory: Path) -> None:
-    try:
-        directory.rmdir()
-    except OSError:
-        return  # another content of the same file lies there
 
 
 def _delete_unfinished(directory: Path, before: float) -> None:

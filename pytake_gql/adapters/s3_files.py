@@ -90,6 +90,9 @@ class S3Files:
         for path in (_incoming(place), *([f"kept/{key}"] if key else [])):
             _require(await self._ask("DELETE", path), httpx.codes.NO_CONTENT, httpx.codes.OK, httpx.codes.NOT_FOUND)
 
+    async def forget(self, place: Place, key: str | None) -> None:
+        await self.delete(place, key)
+
     async def tidy(self) -> None:
         """The store shows no upload before it is whole."""
 

@@ -66,7 +66,11 @@ class Files(Protocol):
     async def read(self, key: str) -> bytes: ...
 
     async def delete(self, place: Place, key: str | None) -> None:
-        """Deletes what lies under the key, and what was uploaded and never taken."""
+        """Deletes what lies under the key, and what was uploaded and not taken."""
+        ...
+
+    async def forget(self, place: Place, key: str | None) -> None:
+        """Deletes all that there is of a file whose row is gone; `key` is the last that the row had."""
         ...
 
     async def tidy(self) -> None:

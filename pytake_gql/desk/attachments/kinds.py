@@ -16,7 +16,7 @@ Begins: TypeAlias = Callable[[bytes], bool]
 _MEDIA_BRANDS = re.compile(rb"(?:3g[2egprst]|avc|dash|f4[abpv]|iso|m4[abv]|mm|mp[47]|mqt|msnv|nd|qt)", re.IGNORECASE)
 _PHOTO_BRANDS = re.compile(rb"(?:heic|heim|heis|heix|hevc|hevx|heif|mif1|msf1)")
 _OFFICE_ENTRIES = re.compile(rb"(?:\[Content_Types\]\.xml|_rels/|docProps/|customXml/|word/|xl/|ppt/)")
-_MPEG_FRAME = re.compile(rb"\xff[\xe2-\xe7\xea-\xef\xf2-\xf7\xfa-\xff]")
+_MPEG_FRAME = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
 _MARKUP = re.compile(rb"<[a-z!?/]|#!", re.IGNORECASE)
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -49,7 +49,7 @@ def _is_webm(head: bytes) -> bool:
 
 
 def _is_mpeg_audio(head: bytes) -> bool:
-    """An ID3 tag, or a frame: eleven bits set, and a layer that there is."""
+    """An ID3 tag, or a frame of layer III."""
     return head.startswith(b"ID3") or (_MPEG_FRAME.match(head) is not None)
 
 

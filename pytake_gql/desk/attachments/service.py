@@ -12,7 +12,7 @@ from sqlmodel import col, func, select
 from pytake_gql.desk.attachments import kinds
 from pytake_gql.desk.attachments.models import Attachment, DiscardedFile
 from pytake_gql.kernel import text
-from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
+from pytake_gql.kernel.errors import Problems, Refusal, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.files import HEAD_BYTES, Files, FilesUnavailable, Place, Ticket
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.ports import Ports
@@ -81,15 +81,24 @@ async def inspect(ports: Ports, principal: Principal, ids: Sequence[UUID]) -> No
     problems.raise_if_any()
 
 
-async def receive(ports: Ports, at: Place) -> None:
-    """Takes in what came through our own door, also in place of an earlier upload that was not sent yet."""
+async def awaited(ports: Ports, at: Place) -> Attachment:
+    """The row whose content may come in through our own door: the first, or another until it is sent."""
     async with ports.database.session(at.organization_id) as session:
         row = (await by_ids(session, [at.file_id])).get(at.file_id)
     if row is None:
-        await ports.files.delete(at, None)
         raise not_found()
     if row.message_id is not None:
         refuse(UserErrorCode.CONFLICT, "This file belongs to another message.")
+    return row
+
+
+async def receive(ports: Ports, at: Place) -> None:
+    """Takes in what came through our own door."""
+    try:
+        row = await awaited(ports, at)
+    except Refusal:
+        await ports.files.delete(at, None)
+        raise
     await _take_in(ports, row)
 
 
@@ -186,7 +195,7 @@ async def delete_discarded(units: UnitsOfWork, files: Files) -> None:
         oldest = select(DiscardedFile).order_by(col(DiscardedFile.discarded_at)).limit(_SWEPT_AT_MOST)
         rows = (await uow.session.execute(oldest)).scalars().all()
     for row in rows:
-        await files.delete(Place(row.organization_id, row.attachment_id), row.storage_key)
+        await files.forget(Place(row.organization_id, row.attachment_id), row.storage_key)
         async with units.of_system(None) as uow:
             await uow.session.execute(sa.delete(DiscardedFile).where(col(DiscardedFile.id) == row.id))
 
