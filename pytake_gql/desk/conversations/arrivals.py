@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations import departed, service
-from pytake_gql.desk.conversations.locks import lock
+from pytake_gql.desk.conversations.locks import lock, opening
 from pytake_gql.desk.conversations.models import (
     Conversation,
     ConversationCounter,
@@ -30,9 +30,14 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
     A unique index decides: of any number of parallel calls one makes it, and the others get the same. Where the
     contact's words may take it from its agent, the agent is locked before it (D11).
     """
+    is_alone = False
     while True:
         if (found := await _find_open(uow, channel.id, contact.id)) is not None:
             return found
+        if not is_alone:
+            await opening(uow, channel.id, contact.id)
+            is_alone = True
+            continue  # whoever we waited for may have opened one
         if (last := await _find_reopenable(uow, channel.id, contact.id)) is not None:
             closed = await lock(uow, last)
             if closed.status is ConversationStatus.CLOSED:

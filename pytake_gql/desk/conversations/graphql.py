@@ -9,6 +9,7 @@ from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.conversations import messages, models, queries, service, starting
 from pytake_gql.desk.conversations.nodes import Conversation, Message, listed
 from pytake_gql.desk.conversations.timeline import typing_topic
+from pytake_gql.kernel.errors import not_found
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.connections import Connection
 from pytake_gql.kernel.graphql.context import Info
@@ -293,11 +294,11 @@ class ConversationMutation:
     @mutation(Role.AGENT)
     async def set_typing(self, info: Info, input: SetTypingInput) -> TypingPayload:
         """Tells the others in the conversation that the caller is writing."""
-        row = await service.get(
-            info.context.uow, local_id("Conversation", input.conversation_id, "conversation_id"), "conversation_id"
-        )
+        uow, where = info.context.uow, local_id("Conversation", input.conversation_id, "conversation_id")
+        if where not in await queries.visible(uow.session, uow.principal, [where]):
+            raise not_found("conversation_id")
         who = f"MEMBER:{info.context.member.member_id.hex}:{int(input.is_typing)}"
-        info.context.uow.wake(typing_topic(row.id), who)
+        uow.wake(typing_topic(where), who)
         return TypingPayload()
 
 

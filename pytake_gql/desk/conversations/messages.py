@@ -250,7 +250,7 @@ async def _check(uow: UnitOfWork, conversation: Conversation, draft: Draft) -> N
         newer = select(Message.id).where(
             Message.conversation_id == conversation.id,
             Message.seq > draft.expected_last_seq,
-            Message.direction == MessageDirection.INBOUND,
+            col(Message.author_id).is_distinct_from(actor_id(uow)),
         )
         if (await uow.session.execute(newer.limit(1))).first():
             refuse(UserErrorCode.STALE, "Newer messages have come: read them first.", "expected_last_seq")

@@ -3,11 +3,14 @@
 from dataclasses import astuple, dataclass, replace
 from uuid import UUID
 
+from sqlmodel import select
+
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations import arrivals, messages, overflow, service
+from pytake_gql.desk.conversations.locks import opening
 from pytake_gql.desk.conversations.models import Conversation, ConversationPriority, MoveReason
 from pytake_gql.desk.queues import membership
 from pytake_gql.kernel import idempotency, text
@@ -37,6 +40,7 @@ async def start(uow: UnitOfWork, caller: MemberPrincipal, wanted: Start, *, key:
         return (await service.by_ids(uow.session, [claim.answer]))[claim.answer]
     wanted = _checked(wanted)
     channel, contact = await _reachable(uow, wanted)
+    await opening(uow, channel.id, contact.id)
     conversation = await _begin(uow, caller, wanted, channel, contact)
     if wanted.text is not None:
         await messages.say(uow, conversation, messages.Draft(wanted.text))
@@ -85,7 +89,9 @@ async def _reachable(uow: UnitOfWork, wanted: Start) -> tuple[Channel, Contact]:
     channel = (await channels.by_ids(uow.session, [wanted.channel_id])).get(wanted.channel_id)
     if channel is None:
         raise not_found("channel_id")
-    contact = (await contacts.by_ids(uow.session, [wanted.contact_id])).get(wanted.contact_id)
+    # Before the opening is: whoever hears from the contact may hold its row, and wait for that.
+    statement = select(Contact).where(Contact.id == wanted.contact_id).with_for_update(read=True, key_share=True)
+    contact = (await uow.session.execute(statement)).scalar_one_or_none()
     if contact is None:
         raise not_found("contact_id")
     if contact.is_blocked:

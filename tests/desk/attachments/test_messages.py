@@ -47,7 +47,8 @@ async def refused(client: Client, document: str, **input_: Any) -> list[tuple[st
 
 async def preview(desk: Desk) -> str | None:
     async with desk.make.ports.database.session(desk.organization.id) as session:
-        return (await session.execute(select(Conversation.last_message_preview))).scalar_one()
+        shown: str | None = (await session.execute(select(Conversation.last_message_preview))).scalar_one()
+    return shown
 
 
 async def test_d29_an_agent_sends_files_with_and_without_a_text(desk: Desk) -> None:
@@ -275,8 +276,8 @@ async def test_d27_a_channel_gets_the_files_and_may_read_them(desk: Desk) -> Non
 
 async def test_d26_what_a_channel_received_is_stored_and_belongs_to_its_message(desk: Desk) -> None:
     ports, row = desk.make.ports, await desk.make.conversation(desk.channel)
-    given = {"name": "boleto.pdf", "mime_type": "application/pdf; charset=binary", "data": PDF}
-    file = await service.store(ports, desk.organization.id, **given)
+    told = "application/pdf; charset=binary"
+    file = await service.store(ports, desk.organization.id, name="boleto.pdf", mime_type=told, data=PDF)
     with pytest.raises(Refusal):
         await service.store(ports, desk.organization.id, name="x.png", mime_type="image/png", data=PDF)
     async with ports.units.of_system(desk.organization.id) as uow:

@@ -8,12 +8,14 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
+from pytake_gql.desk.conversations import arrivals, locks, service
 from pytake_gql.desk.conversations.models import Conversation, Message
 from pytake_gql.insight.audit.models import AuditEntry
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.members.models import Member
 from tests.client import Client
+from tests.conftest import TravellingClock
 from tests.desk.desk import Desk, open_desk
 from tests.factories import Factory
 
@@ -24,6 +26,7 @@ START = """mutation ($input: StartConversationInput!) { startConversation(input:
             ... on ConversationAssigned { reason assignee { id } by { id } } ... on MessageAdded { message { text } }
             ... on ConversationTransferred { reason toQueue { id } } } } }
     userErrors { code field } } }"""
+WRITE = """mutation { sendVisitorMessage(input: {text: "Oi"}) { chat { id status } userErrors { code } } }"""
 CLOSE = "mutation ($id: ID!) { closeConversation(input: {id: $id}) { userErrors { code } } }"
 
 
@@ -210,8 +213,7 @@ async def test_who_cannot_be_reached_is_refused(desk: Desk, make: Factory) -> No
 async def test_the_visitor_sees_it_and_answers_in_it(desk: Desk) -> None:
     visitor = await desk.make.visitor(desk.channel)
     client = Client(desk.http, visitor.token)
-    write = """mutation { sendVisitorMessage(input: {text: "Oi"}) { chat { id status } userErrors { code } } }"""
-    first = (await client.ask(write))["chat"]["id"].replace("VisitorChat", "Conversation")
+    first = (await client.ask(WRITE))["chat"]["id"].replace("VisitorChat", "Conversation")
     assert (await desk.agent.ask(CLOSE, id=first))["userErrors"] == []
     (contact,) = await rows(desk, Contact)
     made = await desk.agent.ask(START, input=given(desk, contact, text="Seu pedido chegou"))
@@ -222,7 +224,57 @@ async def test_the_visitor_sees_it_and_answers_in_it(desk: Desk) -> None:
         "agentName": "Ana Agent",
         "messages": {"nodes": [{"text": "Seu pedido chegou"}]},
     }
-    assert (await client.ask(write))["chat"] == {"id": chat["id"], "status": "ACTIVE"}
+    assert (await client.ask(WRITE))["chat"] == {"id": chat["id"], "status": "ACTIVE"}
+
+
+async def test_d2_a_start_and_a_message_at_once_make_one_conversation(desk: Desk) -> None:
+    """Also where the contact's message reopens a closed one while the member begins another."""
+    _, client = await desk.colleague(Role.ORG_ADMIN, capacity=50)
+    for _ in range(4):
+        visitor = Client(desk.http, (await desk.make.visitor(desk.channel)).token)
+        first = (await visitor.ask(WRITE))["chat"]["id"].replace("VisitorChat", "Conversation")
+        assert (await desk.admin.ask(CLOSE, id=first))["userErrors"] == []
+        contact = (await rows(desk, Contact))[-1]
+        started, written = await asyncio.gather(client.ask(START, input=given(desk, contact)), visitor.ask(WRITE))
+        assert written["userErrors"] == []
+        both = [row for row in await rows(desk, Conversation) if row.contact_id == contact.id]
+        is_open = [row.status != "CLOSED" for row in both]
+        codes = [error["code"] for error in started["userErrors"]]
+        # Either the message reopened the first and the start was refused, or it went into the one that was begun.
+        assert (is_open, codes) in (([True], ["CONFLICT"]), ([False, True], []))
+
+
+async def test_d2_a_reopening_waits_for_who_begins_another(desk: Desk) -> None:
+    contact = await known(desk)
+    made = (await desk.agent.ask(START, input=given(desk, contact)))["conversation"]
+    assert (await desk.agent.ask(CLOSE, id=made["id"]))["userErrors"] == []
+    reopen = """mutation ($id: ID!) { reopenConversation(input: {id: $id}) { userErrors { code field } } }"""
+    async with desk.make.ports.units.of_system(desk.organization.id) as uow:
+        await locks.opening(uow, desk.channel.id, contact.id)
+        row = await arrivals.begin(uow, desk.channel, contact)
+        assert row is not None
+        await service.enqueue(uow, row, desk.queue.id)
+        await uow.session.flush()
+        reopening = asyncio.create_task(desk.agent.ask(reopen, id=made["id"]))
+        await asyncio.sleep(0.2)
+        assert not reopening.done()
+    assert await reopening == {"userErrors": [{"code": "CONFLICT", "field": ["id"]}]}
+    assert [row.status for row in await rows(desk, Conversation)] == ["CLOSED", "QUEUED"]
+
+
+async def test_d3_one_in_no_queue_waits_in_that_of_its_channel(desk: Desk, clock: TravellingClock) -> None:
+    visitor = Client(desk.http, (await desk.make.visitor(desk.channel)).token)
+    first = (await visitor.ask(WRITE))["chat"]["id"].replace("VisitorChat", "Conversation")
+    assert (await desk.agent.ask(CLOSE, id=first))["userErrors"] == []
+    (contact,) = await rows(desk, Contact)
+    made = (await desk.agent.ask(START, input=given(desk, contact)))["conversation"]
+    assert made["queue"] is None
+    assert (await desk.agent.ask(CLOSE, id=made["id"]))["userErrors"] == []
+    clock.advance(seconds=61)  # nobody is present: it goes to its queue
+    chat = (await visitor.ask(WRITE))["chat"]
+    assert chat == {"id": made["id"].replace("Conversation", "VisitorChat"), "status": "QUEUED"}
+    row = (await rows(desk, Conversation))[-1]
+    assert (row.queue_id, row.assignee_id) == (desk.queue.id, None)
 
 
 async def test_g1_another_organizations_contacts_and_channels_are_not_there(desk: Desk, make: Factory) -> None:
