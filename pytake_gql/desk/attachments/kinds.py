@@ -20,7 +20,7 @@ _MPEG_FRAME = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
 _MARKUP = re.compile(rb"<[a-z!?/]|#!", re.IGNORECASE)
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
+_UNSAFE_IN_NAMES = re.compile('[\x00-\x1f\x7f\ud800-\udfff/\\\\:*?"<>|]')
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -141,8 +141,7 @@ def begins_as(media_type: str, head: bytes) -> bool:
 def served_name(name: str | None, media_type: str) -> str:
     """A name that is safe on every disk, and ends as its type does: `nota.html`, told to be a PDF, is nota.html.pdf."""
     safe = _BIDI.sub("", _UNSAFE_IN_NAMES.sub("_", name or "")).strip(" .")
-    ending = safe.rpartition(".")[2].lower() if "." in safe else ""
-    endings = KINDS[media_type].endings
-    if ending in endings:
-        return safe
-    return f"{safe or 'attachment'}.{endings[0]}"
+    stem, _, ending = safe.rpartition(".")
+    if not stem or ending.lower() not in KINDS[media_type].endings:
+        stem, ending = safe or "attachment", KINDS[media_type].endings[0]
+    return f"{stem[: LONGEST_NAME - len(ending) - 1]}.{ending}"

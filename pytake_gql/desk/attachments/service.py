@@ -113,7 +113,7 @@ async def store(ports: Ports, organization_id: UUID, *, name: str | None, mime_t
     if len(data) > MOST_BYTES:
         refuse(UserErrorCode.TOO_LONG, "At most {most} MB.", most=MOST_BYTES // 1024 // 1024)
     async with ports.units.of_system(organization_id) as uow:
-        row = _add(uow, name[: kinds.LONGEST_NAME] if name else None, media_type, len(data))
+        row = _add(uow, kinds.served_name(name, media_type) if name else None, media_type, len(data))
     key = await ports.files.write(Place(organization_id, row.id), data, media_type=media_type)
     async with ports.units.of_system(organization_id) as uow:
         await uow.session.execute(sa.update(Attachment).where(col(Attachment.id) == row.id).values(storage_key=key))
@@ -191,13 +191,16 @@ async def forget_unsent(units: UnitsOfWork) -> None:
 
 async def delete_discarded(units: UnitsOfWork, files: Files) -> None:
     """Deletes the content of files whose rows are gone. Safe to run twice: a file that is gone is gone."""
-    async with units.of_system(None) as uow:
-        oldest = select(DiscardedFile).order_by(col(DiscardedFile.discarded_at)).limit(_SWEPT_AT_MOST)
-        rows = (await uow.session.execute(oldest)).scalars().all()
-    for row in rows:
-        await files.forget(Place(row.organization_id, row.attachment_id), row.storage_key)
+    oldest = select(DiscardedFile).order_by(col(DiscardedFile.discarded_at)).limit(_SWEPT_AT_MOST)
+    while True:
         async with units.of_system(None) as uow:
-            await uow.session.execute(sa.delete(DiscardedFile).where(col(DiscardedFile.id) == row.id))
+            rows = (await uow.session.execute(oldest)).scalars().all()
+        for row in rows:
+            await files.forget(Place(row.organization_id, row.attachment_id), row.storage_key)
+            async with units.of_system(None) as uow:
+                await uow.session.execute(sa.delete(DiscardedFile).where(col(DiscardedFile.id) == row.id))
+        if len(rows) < _SWEPT_AT_MOST:
+            return
 
 
 def _checked(given: Announcement) -> tuple[str, str]:

@@ -92,7 +92,9 @@ def test_d29_only_types_of_the_list_are_known(given: str, known: str | None) -> 
         ("fotogpj\u202e.exe", "image/jpeg", "fotogpj.exe.jpg"),
         (" ... ", "image/png", "attachment.png"),
         (None, "audio/ogg", "attachment.ogg"),
-        ("CON.png", "image/png", "CON.png"),
+        (".png", "image/png", "png.png"),
+        ("a\0b\ud800c.png", "image/png", "a_b_c.png"),
+        ("x" * 300 + ".pdf", "application/pdf", "x" * 196 + ".pdf"),
     ],
 )
 def test_g22_a_served_name_is_safe_and_ends_as_its_type(name: str | None, media_type: str, served: str) -> None:

@@ -277,7 +277,7 @@ async def test_d27_a_channel_gets_the_files_and_may_read_them(desk: Desk) -> Non
 async def test_d26_what_a_channel_received_is_stored_and_belongs_to_its_message(desk: Desk) -> None:
     ports, row = desk.make.ports, await desk.make.conversation(desk.channel)
     told = "application/pdf; charset=binary"
-    file = await service.store(ports, desk.organization.id, name="boleto.pdf", mime_type=told, data=PDF)
+    file = await service.store(ports, desk.organization.id, name="bo\0leto", mime_type=told, data=PDF)
     with pytest.raises(Refusal):
         await service.store(ports, desk.organization.id, name="x.png", mime_type="image/png", data=PDF)
     async with ports.units.of_system(desk.organization.id) as uow:
@@ -286,7 +286,8 @@ async def test_d26_what_a_channel_received_is_stored_and_belongs_to_its_message(
             uow, channel, contact, text=None, provider_message_id="wamid.1", attachment_ids=[file]
         )
     async with ports.database.session(desk.organization.id) as session:
-        assert [it.id for it in (await service.of_messages(session, [message.id]))[message.id]] == [file]
+        enclosed = (await service.of_messages(session, [message.id]))[message.id]
+        assert [(it.id, it.file_name) for it in enclosed] == [(file, "bo_leto.pdf")]
         stored = (await session.execute(select(Message).where(Message.id == message.id))).scalar_one()
     assert (stored.has_attachments, stored.conversation_id == row.id) == (True, False)
 

@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
@@ -104,6 +105,18 @@ async def test_whatever_deletes_a_message_or_an_organization_deletes_its_files(d
     assert (await discarded(desk), await discarded(other)) == (1, 2)
     await keep_house(ports)
     assert (len(files_of(desk)), files_of(other)) == (1, [])
+
+
+async def test_more_than_one_chunk_is_deleted_at_a_time(
+    desk: Desk, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_SWEPT_AT_MOST", 2)
+    ids = [await upload(desk.http, desk.agent) for _ in range(5)]
+    async with ports.units.of_system(desk.organization.id) as uow:
+        await uow.session.execute(sa.delete(Attachment).where(col(Attachment.id).in_([id_of(id_) for id_ in ids])))
+    assert await discarded(desk) == 5
+    await service.delete_discarded(ports.units, ports.files)
+    assert (await discarded(desk), files_of(desk)) == (0, [])
 
 
 async def test_an_upload_that_broke_off_long_ago_is_tidied_away(desk: Desk, ports: Ports) -> None:

@@ -29,6 +29,7 @@ from tests.desk.attachments.sending import (
     upload,
 )
 from tests.desk.desk import Desk, conversation_id
+from tests.sockets import Served
 
 MEGABYTE = 1024 * 1024
 
@@ -111,6 +112,20 @@ async def test_d29_what_is_larger_than_announced_is_cut_off_while_it_comes(desk:
     assert streamed.status_code == 413
     assert ((await stored(desk, ready)).storage_key, files_of(desk)) == (None, [])
     assert parts(desk) == []
+
+
+async def test_d29_thirty_megabytes_are_refused_before_they_come(desk: Desk, live: Served) -> None:
+    """By a real server: the answer is there while the client has sent nothing but the headers."""
+    ready = await prepare(desk.agent, 16 * MEGABYTE)
+    path, host = ready.url.removeprefix(desk.make.ports.settings.public_url), live.host.partition(":")
+    reader, writer = await asyncio.open_connection(host[0], int(host[2]))
+    head = f"PUT {path} HTTP/1.1\r\nHost: {live.host}\r\nContent-Type: image/png\r\nContent-Length: {30 * MEGABYTE}"
+    writer.write(f"{head}\r\n\r\n".encode())
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert ((await stored(desk, ready)).storage_key, files_of(desk)) == (None, [])
 
 
 @pytest.mark.parametrize(
