@@ -14,6 +14,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from pytake_gql import bootstrap
+from pytake_gql.adapters.file_door import FileDoor
+from pytake_gql.adapters.local_files import LocalFiles
 from pytake_gql.development import chat_page, mail_page
 from pytake_gql.health import Health
 from pytake_gql.kernel import garbage, metrics
@@ -40,6 +42,8 @@ def build(ports: Ports, of: Schema = schema) -> Starlette:
         WebSocketRoute("/graphql", SocketDoor(doorway)),
         *Health(ports, doorway.sockets).routes(),
     ]
+    if isinstance(ports.files, LocalFiles):
+        routes.append(FileDoor(ports, doorway.origins, ports.files).route())
     if not ports.settings.is_production:
         routes += [mail_page.route(ports), *chat_page.routes(ports)]
     app = Starlette(routes=routes, middleware=[Middleware(RequestIds)], exception_handlers={Exception: failed})

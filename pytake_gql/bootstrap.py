@@ -8,6 +8,8 @@ from pathlib import Path
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
+from pytake_gql.adapters.local_files import LocalFiles
+from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.desk.channels.events import ChannelDeleted
@@ -36,6 +38,7 @@ from pytake_gql.kernel.bus import Bus
 from pytake_gql.kernel.clock import Clock, SystemClock
 from pytake_gql.kernel.db import API_ROLE, Database
 from pytake_gql.kernel.events import Event, Listeners
+from pytake_gql.kernel.files import Files
 from pytake_gql.kernel.jobs import Jobs, deserialize, serialize
 from pytake_gql.kernel.limiter import Limiter
 from pytake_gql.kernel.ports import Ports
@@ -72,7 +75,10 @@ def servers_directory() -> Path:
 
 def settings() -> Settings:
     """The process's settings; raises `SettingsError`, or `EmbeddedServerError`."""
-    return read_settings(servers().environment)
+    lent = servers()
+    if lent.environment.get("PYTAKE_ENV", "development") == "development":
+        return read_settings({"PYTAKE_FILES_DIRECTORY": str(lent.state / "files"), **lent.environment})
+    return read_settings(lent.environment)
 
 
 def listeners() -> Listeners:
@@ -118,6 +124,13 @@ def channels() -> Channels:
     return {ChannelKind.WEB_CHAT: WebChat()}
 
 
+def files(of: Settings, tokens: Tokens, clock: Clock) -> Files:
+    """In the S3-compatible store that is named, else on the local disk. Raises `SettingsError`."""
+    if of.s3_url:
+        return S3Files(of.s3_url, clock)
+    return LocalFiles(Path(of.files_directory), tokens, clock, of.public_url)
+
+
 @asynccontextmanager
 async def ports(of: Settings, clock: Clock | None = None, *, database_role: str = API_ROLE) -> AsyncIterator[Ports]:
     """Everything one process has at hand, closed again at the end."""
@@ -128,7 +141,7 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
     bus, jobs, tokens = Bus(redis), Jobs(queue), Tokens(of.secret_key, clock)
     authority = SessionAuthority(database, tokens, of)
     units = UnitsOfWork(database, clock, bus, jobs, listeners(), of)
-    heartbeat = Heartbeat(units)
+    heartbeat, stored = Heartbeat(units), files(of, tokens, clock)
     try:
         async with authority.following(bus), heartbeat.beating():
             yield Ports(
@@ -142,8 +155,10 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                 units=units,
                 authority=authority,
                 presence=heartbeat,
+                files=stored,
             )
     finally:
+        await stored.close()
         await bus.close()
         await database.close()
         await redis.aclose()

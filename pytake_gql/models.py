@@ -1,5 +1,7 @@
 """Every table, imported so that the metadata is whole: for migrations and for tests that walk it."""
 
+from pytake_gql.desk.attachments import models as attachments
+from pytake_gql.desk.canned_responses import models as canned_responses
 from pytake_gql.desk.channels import models as channels
 from pytake_gql.desk.contacts import models as contacts
 from pytake_gql.desk.conversations import models as conversations
@@ -16,8 +18,10 @@ from pytake_gql.tenancy.members import models as members
 from pytake_gql.tenancy.organizations import models as organizations
 
 __all__ = [
+    "attachments",
     "audit",
     "auth",
+    "canned_responses",
     "channels",
     "contacts",
     "conversations",

@@ -1,5 +1,7 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
+from pytake_gql.desk.attachments.graphql import AttachmentMutation
+from pytake_gql.desk.canned_responses.graphql import CannedResponseMutation, CannedResponseQuery
 from pytake_gql.desk.channels.graphql import ChannelMutation, ChannelQuery
 from pytake_gql.desk.contacts.graphql import ContactMutation, ContactQuery
 from pytake_gql.desk.conversations.graphql import ConversationMutation, ConversationQuery
@@ -35,6 +37,7 @@ class Query(
     ContactQuery,
     ChannelQuery,
     ConversationQuery,
+    CannedResponseQuery,
     VisitorQuery,
     AuditQuery,
 ):
@@ -52,6 +55,8 @@ class Mutation(
     ContactMutation,
     ChannelMutation,
     ConversationMutation,
+    AttachmentMutation,
+    CannedResponseMutation,
     RoutingMutation,
     VisitorMutation,
 ):

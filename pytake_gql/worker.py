@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pytake_gql import bootstrap
+from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.conversations import jobs as conversations
 from pytake_gql.desk.conversations import messages
 from pytake_gql.desk.conversations import service as snoozes
@@ -99,7 +100,12 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:
     """What is thrown away when its time is over."""
-    return (lambda: idempotency.forget_expired(ports.units),)
+    return (
+        lambda: idempotency.forget_expired(ports.units),
+        lambda: attachments.forget_unsent(ports.units),
+        lambda: attachments.delete_discarded(ports.units, ports.files),
+        ports.files.tidy,
+    )
 
 
 @dataclass(frozen=True, slots=True)

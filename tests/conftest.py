@@ -139,8 +139,9 @@ async def redis_url(servers: Servers, database_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def settings(database_url: str, redis_url: str) -> Settings:
-    return read_settings({"DATABASE_URL": database_url, "REDIS_URL": redis_url})
+def settings(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    files = str(tmp_path_factory.mktemp("files"))
+    return read_settings({"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PYTAKE_FILES_DIRECTORY": files})
 
 
 @pytest.fixture(scope="session")

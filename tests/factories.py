@@ -219,7 +219,7 @@ class Factory:
         """Begun by a new visitor's message: it waits in the channel's queue."""
         visitor = await self.visitor(channel)
         async with self.ports.units.open(visitor.principal) as uow:
-            row, _ = await visitors.write(uow, visitor.principal, text_=text, option=None, key=None)
+            row, _ = await visitors.write(uow, visitor.principal, visitors.Saying(text), key=None)
             for name, value in values.items():
                 setattr(row, name, value)
             if row.eligible_since is not None:

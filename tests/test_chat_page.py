@@ -1,6 +1,8 @@
 """/dev/chat in a real browser: a customer plays against an agent who answers through GraphQL."""
 
 import asyncio
+import base64
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,6 +18,7 @@ from pytake_gql.kernel.ids import global_id, parse_global_id
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Environment
 from tests.browser import Page, browse
+from tests.desk.attachments.sending import PDF, PNG, SVG, upload
 from tests.desk.desk import Desk, open_desk
 from tests.factories import Factory
 from tests.sockets import Served, serving
@@ -171,6 +174,43 @@ async def rate(page: Page) -> None:
     await page.press("Tab")
     await page.type("Muito bom")
     await page.press("Enter")
+
+
+CHOOSE = """(({name, type, content}) => {
+    const chosen = new DataTransfer();
+    chosen.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name, {type}));
+    const input = document.getElementById('file');
+    input.files = chosen.files;
+    input.dispatchEvent(new Event('change'));
+})(%s)"""
+FILES = """query ($id: ID!) { conversation(id: $id) { messages { nodes { text attachments { fileName url } } } } }"""
+
+
+async def choose(page: Page, name: str, media_type: str, content: bytes) -> None:
+    given = {"name": name, "type": media_type, "content": base64.b64encode(content).decode()}
+    await page.value(CHOOSE % json.dumps(given))
+
+
+async def test_files_go_both_ways_and_a_disguised_one_does_not(page: Page, own: Served, desk: Desk) -> None:
+    agent = Agent(desk)
+    await enter(page, own, desk, "")
+    await choose(page, "<b>.png", "image/png", PNG)
+    await page.until(BUBBLES, ["📎 _b_.png"])
+    await page.until("document.querySelectorAll('.pending').length", 0)
+    await choose(page, "mal.png", "image/png", SVG)
+    note = "document.querySelector('.failed .note')?.textContent"
+    await page.until(note, "não enviada: O conteúdo não é do tipo image/png.")
+    await agent.pull()
+    stored = (await desk.agent.ask(FILES, id=agent.conversation))["messages"]["nodes"]
+    assert [(message["text"], message["attachments"][0]["fileName"]) for message in stored] == [(None, "_b_.png")]
+    assert (await desk.http.get(stored[0]["attachments"][0]["url"])).content == PNG
+    file = await upload(desk.http, desk.agent, PDF, name="nota.pdf", mime="application/pdf")
+    await agent.say("Aqui está", attachmentIds=[file])
+    answered = "document.querySelector('.message:not(.mine) .bubble')?.textContent"
+    await page.until(answered, "Aqui está\n📎 nota.pdf")
+    fetched = "fetch(document.querySelector('.message:not(.mine) a').href).then((answer) => answer.text())"
+    assert await page.value(fetched) == PDF.decode()
+    assert [complaint for complaint in page.complaints if " 422 " not in complaint] == []
 
 
 async def test_the_agent_sees_that_the_customer_types(page: Page, own: Served, desk: Desk) -> None:

@@ -25,7 +25,15 @@ assert pytake_gql.models  # the import fills the metadata
 PACKAGE = PROJECT / "pytake_gql"
 ENGINE_ROLE = "pytake_engine"
 # Of accounts and mails, which belong to persons, and the tenant itself. Whatever else there is belongs to a tenant.
-GLOBAL_TABLES = {"accounts", "mails", "organizations", "password_resets", "refresh_tokens", "sessions"}
+GLOBAL_TABLES = {
+    "accounts",
+    "discarded_files",
+    "mails",
+    "organizations",
+    "password_resets",
+    "refresh_tokens",
+    "sessions",
+}
 TABLES = SQLModel.metadata.tables
 TENANT_TABLES = sorted(set(TABLES) - GLOBAL_TABLES)
 SDL = graphql.parse(schema.as_str())

@@ -1,10 +1,10 @@
 // A visit: begins or goes on, writes, follows, reads, rates.
 
-import { ask, pauseBefore, Refused, Updates } from "./chat_service.js";
+import { ask, pauseBefore, Refused, Updates, upload } from "./chat_service.js";
 import { texts } from "./chat_texts.js";
-import { Bubbles, decorate, part, showBanner, showChat, showTyping, translate } from "./chat_view.js";
+import { Bubbles, decorate, named, part, showBanner, showChat, showTyping, translate } from "./chat_view.js";
 
-const MESSAGE = "id seq text isFromVisitor authorName createdAt options { value title }";
+const MESSAGE = "id seq text isFromVisitor authorName createdAt options { value title } attachments { url fileName }";
 const CHAT = "id status agentName rating queuePosition estimatedWaitSeconds";
 const PROBLEMS = "userErrors { code message }";
 const START = `mutation ($input: StartVisitInput!) { startVisit(input: $input) {
@@ -109,7 +109,7 @@ function hear(update) {
 
 function keep(message) {
   const own = message.isFromVisitor && !bubbles.byId.has(message.id);
-  const draft = own ? outbox.find((item) => item.said === message.text && item.element.isConnected) : null;
+  const draft = own ? outbox.find((item) => item.said === (message.text ?? named(message)) && item.element.isConnected) : null;
   bubbles.show(message, draft?.element);
   seq = Math.max(seq, message.seq);
   if (!message.isFromVisitor) agentTypes(false);
@@ -156,9 +156,9 @@ async function read() {
 
 // -------------------------------------------------------------------------------------------- writing
 
-function post(input, said) {
+function post(input, said, file = null) {
   const idempotencyKey = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-  outbox.push({ input: { ...input, idempotencyKey }, said, element: bubbles.draft(said) });
+  outbox.push({ input: { ...input, idempotencyKey }, said, file, element: bubbles.draft(said) });
   deliver();
 }
 
@@ -166,9 +166,10 @@ function post(input, said) {
 async function deliver(attempt = 0) {
   if (isSending || !outbox.length) return;
   isSending = true;
-  const [{ input, element }] = outbox;
+  const [{ input, file, element }] = outbox;
   let pause = null;
   try {
+    if (file) input.attachmentIds ??= [await upload(token, file)];
     const { message, chat: now } = await call(WRITE, input);
     follow(now);
     bubbles.show(message, element);
@@ -217,6 +218,12 @@ part("text").onkeydown = (event) => {
   part("composer").requestSubmit();
 };
 part("text").oninput = () => types(true);
+
+part("attach").onclick = () => part("file").click();
+part("file").onchange = () => {
+  for (const file of part("file").files) post({}, named({ attachments: [{ fileName: file.name }] }), file);
+  part("file").value = "";
+};
 
 part("rating").onsubmit = async (event) => {
   event.preventDefault();

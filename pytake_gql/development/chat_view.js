@@ -1,5 +1,6 @@
 // What is seen: every text goes in as text, and nothing here knows the service.
 
+import { here } from "./chat_service.js";
 import { language, texts } from "./chat_texts.js";
 
 export const part = (id) => document.getElementById(id);
@@ -13,6 +14,9 @@ function made(tag, className, text = "") {
   element.textContent = text;
   return element;
 }
+
+/** What stands for the files of a message that has no text. */
+export const named = ({ attachments }) => attachments.map(({ fileName }) => `📎 ${fileName}`).join("\n");
 
 export function translate() {
   document.documentElement.lang = language;
@@ -113,6 +117,7 @@ export class Bubbles {
     element.dataset.seq = message.seq;
     this.byId.set(message.id, element);
     this.#sign(element, message);
+    if (message.attachments.length) this.#link(element, message);
     if (message.options.length) element.append(this.#options(message.options));
     const later = [...this.list.children].find(
       (other) => other !== element && Number(other.dataset.seq ?? Infinity) > message.seq,
@@ -133,6 +138,18 @@ export class Bubbles {
     time.dateTime = message.createdAt;
     element.querySelector(".note").replaceChildren(`${who} · `, time);
     if (message.isFromVisitor) element.querySelector(".note").append(` · ${texts.sent}`);
+  }
+
+  /** The files as links, below the text if there is one. */
+  #link(element, { text, attachments }) {
+    const links = attachments.map((file) => {
+      const link = made("a", "", named({ attachments: [file] }));
+      link.href = here(file.url);
+      link.download = file.fileName ?? "";
+      return link;
+    });
+    const between = links.flatMap((link) => ["\n", link]);
+    element.querySelector(".bubble").replaceChildren(...(text ? [text, ...between] : between.slice(1)));
   }
 
   #options(options) {

@@ -7,6 +7,7 @@ from uuid import UUID
 from pytake_gql.kernel.bus import Bus
 from pytake_gql.kernel.clock import Clock
 from pytake_gql.kernel.db import Database
+from pytake_gql.kernel.files import Files
 from pytake_gql.kernel.jobs import Jobs
 from pytake_gql.kernel.limiter import Limiter
 from pytake_gql.kernel.principal import MemberPrincipal, Principal
@@ -70,5 +71,6 @@ class Ports:
     units: UnitsOfWork
     authority: Authority
     presence: Presence
+    files: Files
     shared_reads: SharedReads = field(default_factory=SharedReads)
     shared_writes: SharedWrites = field(default_factory=SharedWrites)

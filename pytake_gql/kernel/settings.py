@@ -36,6 +36,11 @@ class Settings:
     """How many proxies in front append to X-Forwarded-For; 0 takes the peer's own address."""
     database_pool_size: int = field(default=20, metadata={"env": "PYTAKE_DATABASE_POOL_SIZE"})
 
+    files_directory: str = field(default="files", metadata={"env": "PYTAKE_FILES_DIRECTORY"})
+    """Where attachments lie, unless a store is named; every process of the service sees the same."""
+    s3_url: str | None = field(default=None, repr=False, metadata={"env": "PYTAKE_S3_URL"})
+    """An S3-compatible store: https://key:secret@host/bucket?region=name."""
+
     @property
     def is_production(self) -> bool:
         return self.environment is Environment.PRODUCTION
@@ -63,6 +68,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     required = ["DATABASE_URL", "REDIS_URL"]
     if kind == Environment.PRODUCTION:
         required += ["PYTAKE_SECRET_KEY", "PYTAKE_MASTER_KEYS", "PYTAKE_PUBLIC_URL", "PYTAKE_SMTP_URL"]
+        required += [] if environment.get("PYTAKE_S3_URL") else ["PYTAKE_FILES_DIRECTORY"]
     missing = [name for name in required if not environment.get(name)]
     if missing:
         raise SettingsError(f"not set: {', '.join(missing)}")
@@ -72,6 +78,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ("frontend_url", "PYTAKE_FRONTEND_URL"),
         ("smtp_url", "PYTAKE_SMTP_URL"),
         ("mail_from", "PYTAKE_MAIL_FROM"),
+        ("files_directory", "PYTAKE_FILES_DIRECTORY"),
+        ("s3_url", "PYTAKE_S3_URL"),
     ):
         if environment.get(key):
             optional[name] = environment[key]

@@ -25,6 +25,8 @@ _ISSUER = "pytake"
 class TokenKind(StrEnum):
     ACCESS = "access"
     VISITOR = "visitor"
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
 
 
 class InvalidToken(Exception):

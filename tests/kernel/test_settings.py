@@ -15,6 +15,7 @@ PRODUCTION = {
     "PYTAKE_MASTER_KEYS": f"new:{KEY},old:{KEY}",
     "PYTAKE_PUBLIC_URL": "https://chat.example.com",
     "PYTAKE_SMTP_URL": "smtps://mail.example.com",
+    "PYTAKE_FILES_DIRECTORY": "/var/lib/pytake/files",
 }
 
 
@@ -33,8 +34,16 @@ def test_production_takes_its_keys_in_their_order() -> None:
     assert settings.web_url == "https://app.example.com"
 
 
+def test_production_names_a_directory_or_a_store_for_files() -> None:
+    store = "https://key:secret@s3.example.com/pytake?region=sa-east-1"
+    settings = read_settings({**PRODUCTION, "PYTAKE_FILES_DIRECTORY": "", "PYTAKE_S3_URL": store})
+    assert settings.s3_url == store
+    assert read_settings(PRODUCTION).files_directory == "/var/lib/pytake/files"
+
+
 def test_secrets_are_not_printed() -> None:
-    printed = repr(read_settings(PRODUCTION))
+    printed = repr(read_settings({**PRODUCTION, "PYTAKE_S3_URL": "https://key:s3-secret@s3.example.com/pytake"}))
+    assert "s3-secret" not in printed
     assert "master_keys" not in printed
     assert "secret_key" not in printed
     assert "mail.example.com" not in printed
@@ -56,6 +65,7 @@ def test_secrets_are_not_printed() -> None:
         ({"PYTAKE_MASTER_KEYS": KEY}, "PYTAKE_MASTER_KEYS"),
         ({"PYTAKE_MASTER_KEYS": f":{KEY}"}, "PYTAKE_MASTER_KEYS"),
         ({"PYTAKE_SMTP_URL": ""}, "PYTAKE_SMTP_URL"),
+        ({"PYTAKE_FILES_DIRECTORY": ""}, "PYTAKE_FILES_DIRECTORY"),
         ({"PYTAKE_TRUSTED_PROXIES": "one"}, "PYTAKE_TRUSTED_PROXIES"),
     ],
 )

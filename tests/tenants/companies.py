@@ -24,7 +24,15 @@ from tests.client import Client
 from tests.factories import Factory, SignedIn, Visitor
 
 PASSWORD = "uma senha bem longa"
-GLOBAL_TABLES = {"accounts", "mails", "organizations", "password_resets", "refresh_tokens", "sessions"}
+GLOBAL_TABLES = {
+    "accounts",
+    "discarded_files",
+    "mails",
+    "organizations",
+    "password_resets",
+    "refresh_tokens",
+    "sessions",
+}
 TENANT_TABLES = sorted(set(SQLModel.metadata.tables) - GLOBAL_TABLES)
 
 _PEOPLE = "(SELECT account_id FROM members WHERE organization_id = $1)"
@@ -36,7 +44,17 @@ _SCOPES = dict.fromkeys(TENANT_TABLES, "organization_id = $1") | {
 }
 
 # Texts with a grammar of their own, which a mark would break; most are too short to tell anything.
-_UNMARKED = {"timezone", "locale", "holiday_region", "color", "entity_type", "external_id", "opening_hours", "data"}
+_UNMARKED = {
+    "timezone",
+    "locale",
+    "holiday_region",
+    "color",
+    "entity_type",
+    "external_id",
+    "opening_hours",
+    "data",
+    "mime_type",
+}
 _DISTINCT = 12
 """Characters from which on a text is nobody else's by chance."""
 
@@ -48,6 +66,11 @@ _PULL = "mutation { pullNextConversation(input: {}) { conversation { id } emptyR
 _SEND = """mutation ($input: SendMessageInput!) {
     sendMessage(input: $input) { message { id } userErrors { code field message } } }"""
 _CLOSE = "mutation ($id: ID!) { closeConversation(input: {id: $id}) { userErrors { code field message } } }"
+_PREPARE = """mutation { prepareUpload(input: {
+    fileName: "Nota fiscal 1234.pdf", mimeType: "application/pdf", sizeBytes: 9}) {
+    attachmentId uploadUrl headers { name value } } }"""
+_CANNED = """mutation ($input: SaveCannedResponseInput!) {
+    saveCannedResponse(input: $input) { cannedResponse { id } userErrors { code field message } } }"""
 _RATE = 'mutation { rateVisit(input: {rating: 5, comment: "Muito bom"}) { userErrors { code field message } } }'
 _LOG = '{ auditLog(entityType: "Channel", first: 1) { nodes { id } } }'
 
@@ -95,6 +118,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
                              queueIds=[global_id("Queue", queue.id)])  # fmt: skip
     channel = await _channel(make, organization, channel_id)
     active, closed, waiting, message, visitor = await _talk(make, http, channel, agent)
+    canned = await _made(boss, _CANNED, "cannedResponse", shortcut=uuid4().hex[:8], text=f"Bom dia {uuid4().hex}")
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
     conversation = UUID(active.rpartition("_")[2])
     await make.save(organization.id, _decision(make, conversation, agent.member.id))
@@ -117,6 +141,8 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Contact": await _contact(boss, active),
             "Conversation": active,
             "Message": message,
+            "Attachment": await _enclosed(boss, message),
+            "CannedResponse": canned,
             "ActiveSession": global_id("ActiveSession", admin.session.id),
             "AuditEntry": entry,
             "VisitorChat": global_id("VisitorChat", conversation),
@@ -165,21 +191,36 @@ async def _talk(
     make: Factory, http: httpx.AsyncClient, channel: Channel, agent: SignedIn
 ) -> tuple[str, str, str, str, Visitor]:
     """Three conversations: with the agent, closed and rated, waiting; and the first one's message and visitor."""
-    said = 'mutation { sendVisitorMessage(input: {text: "Oi, alguém aí?"}) { userErrors { code } } }'
+    greets = 'mutation { sendVisitorMessage(input: {text: "Oi, alguém aí?"}) { userErrors { code } } }'
     visitors = [await make.visitor(channel) for _ in range(3)]
     helper, ids = Client(http, agent.token), []
     for visitor in visitors[:2]:
-        await Client(http, visitor.token).ask(said)
+        await Client(http, visitor.token).ask(greets)
         ids.append((await helper.ask(_PULL))["conversation"]["id"])
     key = f"chave-{uuid4().hex}"
-    message = await _made(helper, _SEND, "message", conversationId=ids[0], text="Em que posso ajudar?")
+    said = {"text": "Em que posso ajudar?", "attachmentIds": [await _uploaded(http, helper)]}
+    message = await _made(helper, _SEND, "message", conversationId=ids[0], **said)
     await _made(helper, _SEND, "message", conversationId=ids[0], text="Cuidado", isNote=True, idempotencyKey=key)
     await _made(helper, _SEND, "message", conversationId=ids[0], text="Sim?", replyToId=message)
     assert (await helper.ask(_CLOSE, id=ids[1]))["userErrors"] == []
     assert (await Client(http, visitors[1].token).ask(_RATE))["userErrors"] == []
-    await Client(http, visitors[2].token).ask(said)
+    await Client(http, visitors[2].token).ask(greets)
     waiting = (await helper.ask("{ conversations(filter: {status: QUEUED}) { nodes { id } } }"))["nodes"][0]["id"]
     return ids[0], ids[1], waiting, message, visitors[0]
+
+
+async def _uploaded(http: httpx.AsyncClient, client: Client) -> str:
+    prepared = await client.ask(_PREPARE)
+    headers = {header["name"]: header["value"] for header in prepared["headers"]}
+    assert (await http.put(prepared["uploadUrl"], content=b"%PDF-1.7\n", headers=headers)).status_code == 204
+    id_: str = prepared["attachmentId"]
+    return id_
+
+
+async def _enclosed(client: Client, message: str) -> str:
+    asked = "query ($id: ID!) { node(id: $id) { ... on Message { attachments { id } } } }"
+    id_: str = (await client.ask(asked, id=message))["attachments"][0]["id"]
+    return id_
 
 
 async def _contact(client: Client, conversation: str) -> str:

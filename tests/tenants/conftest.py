@@ -64,8 +64,11 @@ async def answer(client: Client, asked: Operation) -> dict[str, Any]:
     return steady
 
 
+_PASSING = {"requestId", "longestWaitSeconds", "url", "urlExpiresAt"}
+
+
 def _without_what_passes(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if name in {"requestId", "longestWaitSeconds"} else inner for name, inner in value.items()}
+    return {name: None if name in _PASSING else inner for name, inner in value.items()}
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ TOLD_ACROSS = {
         *("account_id", "organization_id", "home_organization_id", "member_id", "role", "scope", "name", "locale"),
     },
     "engine_channel_organization": {"uuid"},
+    "engine_discard_file": {"trigger"},
     "engine_due_messages": {"organization_id", "message_id"},
     "engine_due_sla_clocks": {"organization_id", "conversation_id"},
     "engine_due_snoozes": {"organization_id", "conversation_id"},
@@ -49,6 +50,7 @@ TOLD_ACROSS = {
         *("is_active", "created_at"),
     },
     "engine_origin_organizations": {"uuid"},
+    "engine_unsent_attachments": {"uuid"},
 }
 
 

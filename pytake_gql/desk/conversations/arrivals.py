@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations import departed, service
-from pytake_gql.desk.conversations.locks import lock
+from pytake_gql.desk.conversations.locks import lock, opening
 from pytake_gql.desk.conversations.models import (
     Conversation,
     ConversationCounter,
@@ -30,15 +30,20 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
     A unique index decides: of any number of parallel calls one makes it, and the others get the same. Where the
     contact's words may take it from its agent, the agent is locked before it (D11).
     """
+    is_alone = False
     while True:
         if (found := await _find_open(uow, channel.id, contact.id)) is not None:
             return found
+        if not is_alone:
+            await opening(uow, channel.id, contact.id)
+            is_alone = True
+            continue  # whoever we waited for may have opened one
         if (last := await _find_reopenable(uow, channel.id, contact.id)) is not None:
             closed = await lock(uow, last)
             if closed.status is ConversationStatus.CLOSED:
                 await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
             return closed
-        if (made := await _insert(uow, channel, contact)) is not None:
+        if (made := await begin(uow, channel, contact)) is not None:
             await service.enqueue(uow, made, channel.queue_id)
             return made
         # Another transaction has made one since we looked, or it was closed since: look again.
@@ -83,8 +88,8 @@ async def _find_reopenable(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) 
     return last.id if uow.now() - last.closed_at < timedelta(hours=hours) else None
 
 
-async def _insert(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation | None:
-    """A new row, or None where another transaction made one first."""
+async def begin(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation | None:
+    """A new row, locked, of which nobody was told yet; None where the contact has an open one on this channel."""
     row = Conversation(
         number=0,
         status=ConversationStatus.QUEUED,

@@ -5,13 +5,15 @@ from uuid import UUID
 
 import strawberry
 
-from pytake_gql.desk.conversations import messages, models, queries, service
+from pytake_gql.desk.attachments import service as attachments
+from pytake_gql.desk.conversations import messages, models, queries, service, starting
 from pytake_gql.desk.conversations.nodes import Conversation, Message, listed
 from pytake_gql.desk.conversations.timeline import typing_topic
+from pytake_gql.kernel.errors import not_found
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.connections import Connection
 from pytake_gql.kernel.graphql.context import Info
-from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, present, user_errors
+from pytake_gql.kernel.graphql.mutation import UserError, local_id, local_ids, mutation, present, user_errors
 from pytake_gql.kernel.graphql.node import find
 from pytake_gql.kernel.graphql.types import input_type, object_type
 from pytake_gql.kernel.ids import parse_global_id
@@ -66,13 +68,48 @@ class ConversationFilter:
 
 
 @input_type
+class StartConversationInput:
+    """Waits in the queue named; without one it is the caller's own.
+
+    CONFLICT when the contact has an open one on this channel.
+    """
+
+    contact_id: strawberry.ID
+    """Who is spoken to; on this channel before, and not blocked."""
+    channel_id: strawberry.ID
+    """Where."""
+    queue_id: strawberry.ID | None = None
+    """Where it waits; without one the caller has it, and a slot less."""
+    text: str | None = None
+    """The first message."""
+    subject: str | None = None
+    """What it is about."""
+    priority: models.ConversationPriority | None = None
+    """NORMAL without one."""
+    idempotency_key: str | None = None
+    """The same key given twice starts one conversation."""
+
+    def read(self) -> starting.Start:
+        return starting.Start(
+            contact_id=local_id("Contact", self.contact_id, "contact_id"),
+            channel_id=local_id("Channel", self.channel_id, "channel_id"),
+            queue_id=local_id("Queue", self.queue_id, "queue_id") if self.queue_id else None,
+            text=self.text,
+            subject=self.subject,
+            priority=self.priority or models.ConversationPriority.NORMAL,
+        )
+
+
+@input_type
 class SendMessageInput:
     """What a member says."""
 
     conversation_id: strawberry.ID
     """Where."""
     text: str | None = None
-    """Any Unicode, at most 64 KiB."""
+    """Any Unicode, at most 64 KiB; not needed with attachments."""
+    attachment_ids: list[strawberry.ID] | None = None
+    """Files that the caller prepared and uploaded, at most 10; each belongs to one message."""
     is_note: bool = False
     """Seen by members only, never sent."""
     reply_to_id: strawberry.ID | None = None
@@ -81,6 +118,15 @@ class SendMessageInput:
     """The same key sent twice makes one message."""
     expected_last_seq: int | None = None
     """Refused as STALE when newer messages have come since this seq."""
+
+    def read(self) -> messages.Draft:
+        return messages.Draft(
+            text=self.text,
+            is_note=self.is_note,
+            reply_to_id=local_id("Message", self.reply_to_id, "reply_to_id") if self.reply_to_id else None,
+            expected_last_seq=self.expected_last_seq,
+            attachment_ids=tuple(local_ids("Attachment", self.attachment_ids or [], "attachment_ids")),
+        )
 
 
 @input_type
@@ -199,15 +245,17 @@ class ConversationQuery:
 @object_type
 class ConversationMutation:
     @mutation(Role.AGENT)
+    async def start_conversation(self, info: Info, input: StartConversationInput) -> ConversationPayload:
+        """Begins a conversation with a contact, and says something where there is a text."""
+        context = info.context
+        row = await starting.start(context.uow, context.member, input.read(), key=input.idempotency_key)
+        return ConversationPayload(conversation=Conversation.of(row))
+
+    @mutation(Role.AGENT)
     async def send_message(self, info: Info, input: SendMessageInput) -> MessagePayload:
         """Says something to the contact, or notes something for colleagues."""
-        draft = messages.Draft(
-            text=input.text,
-            is_note=input.is_note,
-            reply_to_id=local_id("Message", input.reply_to_id, "reply_to_id") if input.reply_to_id else None,
-            expected_last_seq=input.expected_last_seq,
-        )
-        where = local_id("Conversation", input.conversation_id, "conversation_id")
+        draft, where = input.read(), local_id("Conversation", input.conversation_id, "conversation_id")
+        await attachments.inspect(info.context.ports, info.context.principal, draft.attachment_ids)
         row = await messages.send(info.context.uow, where, draft, idempotency_key=input.idempotency_key)
         return MessagePayload(message=Message.of(row))
 
@@ -222,7 +270,7 @@ class ConversationMutation:
         """Ends it; a contact who writes soon after reopens it."""
         row = await service.close(info.context.uow, local_id("Conversation", input.id, "id"))
         if input.note:
-            messages.note(info.context.uow, row, input.note)
+            await messages.note(info.context.uow, row, input.note)
         return ConversationPayload(conversation=Conversation.of(row))
 
     @mutation(Role.AGENT)
@@ -246,11 +294,11 @@ class ConversationMutation:
     @mutation(Role.AGENT)
     async def set_typing(self, info: Info, input: SetTypingInput) -> TypingPayload:
         """Tells the others in the conversation that the caller is writing."""
-        row = await service.get(
-            info.context.uow, local_id("Conversation", input.conversation_id, "conversation_id"), "conversation_id"
-        )
+        uow, where = info.context.uow, local_id("Conversation", input.conversation_id, "conversation_id")
+        if where not in await queries.visible(uow.session, uow.principal, [where]):
+            raise not_found("conversation_id")
         who = f"MEMBER:{info.context.member.member_id.hex}:{int(input.is_typing)}"
-        info.context.uow.wake(typing_topic(row.id), who)
+        uow.wake(typing_topic(where), who)
         return TypingPayload()
 
 

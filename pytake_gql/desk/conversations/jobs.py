@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel, ChannelKind
-from pytake_gql.desk.conversations import messages, service
+from pytake_gql.desk.conversations import enclosures, messages, service
 from pytake_gql.desk.conversations.models import Message, MessageStatus
-from pytake_gql.desk.conversations.ports import Channels, DeliveryFailed, Outgoing
+from pytake_gql.desk.conversations.ports import Channels, DeliveryFailed, Outgoing, OutgoingFile
+from pytake_gql.kernel.files import Files
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
@@ -32,6 +33,7 @@ class Claim:
 
     message: Message
     kind: ChannelKind
+    files: tuple[OutgoingFile, ...]
     is_answer_lost: bool
     """Whether the attempt before it ended without an outcome."""
 
@@ -44,7 +46,7 @@ async def deliver_message(ports: Ports, channels: Channels, organization_id: UUI
     sent again.
     """
     async with ports.units.of_system(organization_id) as uow:
-        claim = await _claim(uow, message_id)
+        claim = await _claim(uow, ports.files, message_id)
     if claim is None:
         return False
     message, channel = claim.message, channels[claim.kind]
@@ -53,7 +55,8 @@ async def deliver_message(ports: Ports, channels: Channels, organization_id: UUI
         return False
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            provider_id = await channel.send(Outgoing(organization_id, message_id, message.text or ""))
+            outgoing = Outgoing(organization_id, message_id, message.text or "", claim.files)
+            provider_id = await channel.send(outgoing)
     except TimeoutError:
         await _finish(ports, message, MessageStatus.UNKNOWN, error="The channel did not answer.")
         return False
@@ -73,7 +76,7 @@ async def wake_conversation(ports: Ports, organization_id: UUID, conversation_id
         return await service.wake(uow, conversation_id)
 
 
-async def _claim(uow: UnitOfWork, message_id: UUID) -> Claim | None:
+async def _claim(uow: UnitOfWork, files: Files, message_id: UUID) -> Claim | None:
     """Takes the lease on a message that is due, or None: another worker has it, or it is done.
 
     The reason of a failure stands in the row until the next attempt begins: an earlier attempt that left none has
@@ -92,7 +95,8 @@ async def _claim(uow: UnitOfWork, message_id: UUID) -> Claim | None:
     is_answer_lost = message.attempts > 0 and message.error is None
     message.due_at, message.error = uow.now() + LEASE, None
     message.epoch, message.attempts = message.epoch + 1, message.attempts + 1
-    return Claim(message, ChannelKind(kind), is_answer_lost)
+    enclosed = await enclosures.outgoing(uow.session, files, message, uow.now())
+    return Claim(message, ChannelKind(kind), enclosed, is_answer_lost)
 
 
 async def _finish(

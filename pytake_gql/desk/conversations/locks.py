@@ -46,6 +46,15 @@ async def lock(uow: UnitOfWork, conversation_id: UUID, *path: str, besides: UUID
             await attempt.rollback()
 
 
+async def opening(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> None:
+    """The first lock of all: nobody else opens or reopens a conversation of this contact on this channel (D2).
+
+    Until this transaction ends. The unique index decides even so; but whoever reopens one while another begins would
+    run into it too late to turn back.
+    """
+    await one_at_a_time(uow, f"opening:{channel_id.hex}:{contact_id.hex}")
+
+
 async def _agents(uow: UnitOfWork, conversation_id: UUID) -> tuple[UUID | None, UUID | None]:
     found = (
         await uow.session.execute(

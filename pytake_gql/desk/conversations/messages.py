@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations import arrivals, departed, events, service
+from pytake_gql.desk.conversations import arrivals, departed, enclosures, events, service
 from pytake_gql.desk.conversations.models import (
     AuthorKind,
     Conversation,
@@ -52,6 +53,7 @@ class Draft:
     is_note: bool = False
     reply_to_id: UUID | None = None
     expected_last_seq: int | None = None
+    attachment_ids: tuple[UUID, ...] = ()
 
 
 def checked_text(text: str | None, *path: str) -> str:
@@ -65,8 +67,23 @@ def checked_text(text: str | None, *path: str) -> str:
     return text
 
 
+def checked(text: str | None, attachment_ids: Sequence[UUID], *path: str) -> str | None:
+    """The text of a message, which one with attachments may do without."""
+    if len(attachment_ids) > attachments.MOST_OF_A_MESSAGE:
+        most = attachments.MOST_OF_A_MESSAGE
+        refuse(UserErrorCode.TOO_MANY, "At most {most} of these.", "attachment_ids", most=most)
+    has_text = bool(text and text.strip())
+    return checked_text(text, *path) if has_text or not attachment_ids else None
+
+
 async def receive(
-    uow: UnitOfWork, channel: Channel, contact: Contact, *, text: str, provider_message_id: str
+    uow: UnitOfWork,
+    channel: Channel,
+    contact: Contact,
+    *,
+    text: str | None,
+    provider_message_id: str,
+    attachment_ids: Sequence[UUID] = (),
 ) -> tuple[Conversation, Message]:
     """Stores what a contact wrote, once per (channel, provider message id), in the open conversation (D2, D26)."""
     if known := await _by_provider_id(uow, channel.id, provider_message_id):
@@ -75,7 +92,7 @@ async def receive(
     # Parallel deliveries have waited for the conversation's lock until here: look again.
     if known := await _by_provider_id(uow, channel.id, provider_message_id):
         return await _conversation_of(uow, known), known
-    message = _add(
+    message = await _add(
         uow,
         conversation,
         Message(
@@ -90,6 +107,7 @@ async def receive(
             seq=0,
             created_at=uow.now(),
         ),
+        attachment_ids,
     )
     conversation.unread_count += 1
     conversation.contact_read_seq = message.seq
@@ -103,21 +121,24 @@ async def receive(
 
 async def send(uow: UnitOfWork, conversation_id: UUID, draft: Draft, *, idempotency_key: str | None) -> Message:
     """A member's message: QUEUED in the transaction of its event, sent by a worker; a note is never sent (D27)."""
-    checked_text(draft.text)
-    request = [conversation_id, draft.text, draft.is_note, draft.reply_to_id]
+    checked(draft.text, draft.attachment_ids)
+    request = [conversation_id, draft.text, draft.is_note, draft.reply_to_id, draft.attachment_ids]
     claim = await idempotency.claim(uow, _author(uow).member_id, idempotency_key, request)
     if claim and claim.answer:
         return (await by_ids(uow.session, [claim.answer]))[claim.answer]
     conversation = await service.get(uow, conversation_id, "conversation_id")
     await _check(uow, conversation, draft)
-    message = _say(uow, conversation, draft, idempotency_key=idempotency_key)
+    message = await say(uow, conversation, draft, idempotency_key=idempotency_key)
     if claim:
         claim.answer = message.id
     return message
 
 
-def _say(uow: UnitOfWork, conversation: Conversation, draft: Draft, *, idempotency_key: str | None) -> Message:
-    message = _add(
+async def say(
+    uow: UnitOfWork, conversation: Conversation, draft: Draft, *, idempotency_key: str | None = None
+) -> Message:
+    """A member's checked draft in a locked conversation."""
+    message = await _add(
         uow,
         conversation,
         Message(
@@ -127,7 +148,7 @@ def _say(uow: UnitOfWork, conversation: Conversation, draft: Draft, *, idempoten
             author_kind=AuthorKind.MEMBER,
             author_id=actor_id(uow),
             author_name=_author(uow).name,
-            text=draft.text,
+            text=draft.text if draft.text and draft.text.strip() else None,
             is_note=draft.is_note,
             status=MessageStatus.SENT if draft.is_note else MessageStatus.QUEUED,
             reply_to_id=draft.reply_to_id,
@@ -136,6 +157,7 @@ def _say(uow: UnitOfWork, conversation: Conversation, draft: Draft, *, idempoten
             created_at=uow.now(),
             due_at=None if draft.is_note else uow.now(),
         ),
+        draft.attachment_ids,
     )
     if not draft.is_note:
         uow.enqueue(Job("deliver_message", (str(uow.organization_id), str(message.id))))
@@ -149,9 +171,9 @@ def _author(uow: UnitOfWork) -> MemberPrincipal:
     return uow.principal
 
 
-def note(uow: UnitOfWork, conversation: Conversation, text: str) -> Message:
+async def note(uow: UnitOfWork, conversation: Conversation, text: str) -> Message:
     """A member's note in a locked conversation, whatever its state."""
-    return _say(uow, conversation, Draft(checked_text(text, "note"), is_note=True), idempotency_key=None)
+    return await say(uow, conversation, Draft(checked_text(text, "note"), is_note=True))
 
 
 async def settle(
@@ -228,7 +250,7 @@ async def _check(uow: UnitOfWork, conversation: Conversation, draft: Draft) -> N
         newer = select(Message.id).where(
             Message.conversation_id == conversation.id,
             Message.seq > draft.expected_last_seq,
-            Message.direction == MessageDirection.INBOUND,
+            col(Message.author_id).is_distinct_from(actor_id(uow)),
         )
         if (await uow.session.execute(newer.limit(1))).first():
             refuse(UserErrorCode.STALE, "Newer messages have come: read them first.", "expected_last_seq")
@@ -238,13 +260,19 @@ async def _check(uow: UnitOfWork, conversation: Conversation, draft: Draft) -> N
             refuse(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "reply_to_id")
 
 
-def _add(uow: UnitOfWork, conversation: Conversation, message: Message) -> Message:
-    """Stores a message with its event; the row of the conversation follows, as lists show it."""
+async def _add(
+    uow: UnitOfWork, conversation: Conversation, message: Message, attachment_ids: Sequence[UUID] = ()
+) -> Message:
+    """Stores a message with its files and its event; the row of the conversation follows, as lists show it."""
     record(uow, conversation, TimelineKind.MESSAGE_ADDED, message_id=message.id)
-    message.seq = conversation.last_seq
+    message.seq, message.has_attachments = conversation.last_seq, bool(attachment_ids)
     uow.add(message)
+    shown = (message.text or "").strip()
+    if attachment_ids:
+        files = await enclosures.enclose(uow, message, attachment_ids)
+        shown = shown or enclosures.preview(files)
     conversation.last_message_id = message.id
-    conversation.last_message_preview = (message.text or "").strip()[:_PREVIEW]
+    conversation.last_message_preview = shown[:_PREVIEW]
     conversation.last_activity_at = uow.now()
     return message
 

@@ -181,6 +181,8 @@ class Message(TenantModel, table=True):
     author_name: str | None = Field(default=None, max_length=120)
     text: str | None = None
     options: list[dict[str, str]] = Field(default_factory=list, sa_type=JSONB)
+    has_attachments: bool = False
+    """Whether there are any to look for."""
     is_note: bool = False
     status: MessageStatus = Field(sa_type=text_enum(MessageStatus))
     error: str | None = Field(default=None, max_length=1000)

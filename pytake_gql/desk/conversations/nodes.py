@@ -6,9 +6,11 @@ from uuid import UUID
 
 import strawberry
 
+from pytake_gql.desk.attachments import service as files
+from pytake_gql.desk.attachments.graphql import Attachment
 from pytake_gql.desk.channels.graphql import Channel, find_channel
 from pytake_gql.desk.contacts.graphql import Contact, find_contact
-from pytake_gql.desk.conversations import messages, models, queries
+from pytake_gql.desk.conversations import enclosures, messages, models, queries
 from pytake_gql.desk.departments.graphql import Department, find_department
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.graphql import Queue, find_queue
@@ -98,6 +100,11 @@ class Message(Node):
     async def author(self, info: Info) -> Member | None:
         """The member who wrote it, when authorKind is MEMBER."""
         return await load_member(info, self.row.author_id)
+
+    @field
+    async def attachments(self, info: Info) -> list[Attachment]:
+        """The files that came with it, in their order."""
+        return await load_attachments(info, self.row)
 
     @field
     async def reply_to(self, info: Info) -> "Message | None":
@@ -230,6 +237,12 @@ class Conversation(Node):
         return ReplyWindow(is_open=True, closes_at=None)
 
 
+async def load_attachments(info: Info, row: models.Message) -> list[Attachment]:
+    """Of all the messages that this operation shows, at once; of one that has none, without looking."""
+    found = await info.context.load(files.of_messages, row.id) if row.has_attachments else None
+    return [Attachment.of(info, file) for file in found or []]
+
+
 def listed(info: Info, listing: queries.Listing, wrap: Any) -> Any:
     """The connection of a listing; the count opens a session of its own, when it is selected."""
 
@@ -255,6 +268,14 @@ async def find_message(info: Info, id_: UUID) -> Message | None:
         row = (await messages.by_ids(session, [id_])).get(id_)
         seen = row and await queries.visible(session, info.context.principal, [row.conversation_id])
     return Message.of(row) if row and seen else None
+
+
+@finds("Attachment", is_for_visitors=True)
+async def find_attachment(info: Info, id_: UUID) -> Attachment | None:
+    """The attachment, if the caller may see its message."""
+    async with info.context.read() as session:
+        row = (await enclosures.visible(session, info.context.principal, [id_])).get(id_)
+    return Attachment.of(info, row) if row else None
 
 
 @extend(Contact)

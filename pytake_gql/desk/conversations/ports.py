@@ -8,12 +8,24 @@ from pytake_gql.desk.channels.models import ChannelKind
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingFile:
+    """An attachment: `ports.files.read(storage_key)` are its bytes, `url` leads to them for an hour."""
+
+    name: str
+    mime_type: str
+    size_bytes: int
+    url: str
+    storage_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message as the channel's provider gets it. `message_id` is the idempotency key (G4)."""
 
     organization_id: UUID
     message_id: UUID
     text: str
+    attachments: tuple[OutgoingFile, ...] = ()
 
 
 class DeliveryFailed(Exception):

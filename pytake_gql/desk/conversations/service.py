@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.conversations import events, overflow, states
-from pytake_gql.desk.conversations.locks import lock
+from pytake_gql.desk.conversations.locks import lock, opening
 from pytake_gql.desk.conversations.models import (
     Conversation,
     ConversationStatus,
@@ -56,14 +57,14 @@ async def enqueue(
 ) -> None:
     """Lets a conversation wait, in that queue or where it overflows to; each hop is an event of its own (D9).
 
-    A requeue that is not the customer's doing keeps its place (D6). With a reason, such as AGENT_LOST, the timeline
-    tells that somebody's conversation is nobody's now.
+    One in no queue waits in that of its channel. A requeue that is not the customer's doing keeps its place (D6).
+    With a reason, such as AGENT_LOST, the timeline tells that somebody's conversation is nobody's now.
     """
     if not keeps_place or conversation.eligible_since is None:
         conversation.eligible_since = uow.now()
     conversation.queued_at = uow.now()
     conversation.waiting_rank = waiting_rank(conversation.priority, conversation.eligible_since)
-    way = await overflow.way(uow, conversation.id, queue_id)
+    way = await overflow.way(uow, conversation.id, queue_id or await _queue_of_channel(uow, conversation))
     meant_for, hops = (way[0], way[1:]) if way else (None, ())
     told = {"reason": reason.value} if reason else None
     _become(uow, conversation, ConversationStatus.QUEUED, assignee=None, queue_id=meant_for, told=told)
@@ -166,6 +167,8 @@ async def due_to_wake(session: AsyncSession, until: datetime, at_most: int) -> S
 
 async def reopen(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
     """A member reopens a closed one, or wakes a snoozed one; CONFLICT when the contact has opened another."""
+    if (found := (await by_ids(uow.session, [conversation_id])).get(conversation_id)) is not None:
+        await opening(uow, found.channel_id, found.contact_id)
     conversation = await lock(uow, conversation_id)
     if conversation.status is ConversationStatus.SNOOZED:
         await hand_back(uow, conversation, reason=MoveReason.WOKEN)
@@ -272,6 +275,11 @@ _EVENT = {
     ConversationStatus.SNOOZED: events.ConversationSnoozed,
     ConversationStatus.CLOSED: events.ConversationClosed,
 }
+
+
+async def _queue_of_channel(uow: UnitOfWork, conversation: Conversation) -> UUID | None:
+    channel = (await channels.by_ids(uow.session, [conversation.channel_id])).get(conversation.channel_id)
+    return channel.queue_id if channel else None
 
 
 async def _is_routable(uow: UnitOfWork, member_id: UUID) -> bool:

@@ -57,7 +57,7 @@ async def transfer(
             refuse(UserErrorCode.WRONG_STATE, template, "member_id", name=conversation.assignee_name)
         await _hand_to(uow, conversation, member_id, force=False)
     if note:
-        messages.note(uow, conversation, note)
+        await messages.note(uow, conversation, note)
     return conversation
 
 

@@ -7,8 +7,10 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
+from pytake_gql.desk.attachments import service as files
+from pytake_gql.desk.attachments.graphql import Attachment
 from pytake_gql.desk.conversations import messages, models, queries
-from pytake_gql.desk.conversations.nodes import MessageOption, listed
+from pytake_gql.desk.conversations.nodes import MessageOption, listed, load_attachments
 from pytake_gql.desk.conversations.timeline import typing_topic
 from pytake_gql.desk.routing import queries as routing
 from pytake_gql.desk.routing.graphql import load_estimated_wait
@@ -17,7 +19,7 @@ from pytake_gql.kernel.addresses import network
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.connections import Connection
 from pytake_gql.kernel.graphql.context import Info
-from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, user_errors
+from pytake_gql.kernel.graphql.mutation import UserError, local_id, local_ids, mutation, user_errors
 from pytake_gql.kernel.graphql.node import Node, finds
 from pytake_gql.kernel.graphql.types import field, input_type, object_type
 from pytake_gql.kernel.ids import global_id
@@ -34,6 +36,7 @@ VISITS = Rate(capacity=20, per_second=0.2)
 class VisitorMessage(Node):
     """A public message of the chat, as its visitor sees it."""
 
+    row: strawberry.Private[models.Message]
     seq: int
     """Its place in the conversation; notes and other events leave gaps."""
     is_from_visitor: bool
@@ -53,6 +56,7 @@ class VisitorMessage(Node):
     def of(cls, row: models.Message) -> Self:
         return cls(
             id=strawberry.ID(global_id("VisitorMessage", row.id)),
+            row=row,
             seq=row.seq,
             is_from_visitor=row.direction is models.MessageDirection.INBOUND,
             author_name=row.author_name,
@@ -61,6 +65,11 @@ class VisitorMessage(Node):
             status=row.status,
             created_at=row.created_at,
         )
+
+    @field
+    async def attachments(self, info: Info) -> list[Attachment]:
+        """The files that came with it, in their order."""
+        return await load_attachments(info, self.row)
 
 
 @object_type
@@ -213,10 +222,12 @@ class StartVisitInput:
 
 @input_type
 class SendVisitorMessageInput:
-    """What the visitor says: a text, or a choice."""
+    """What the visitor says: a text, files, or a choice."""
 
     text: str | None = None
-    """Any Unicode, at most 64 KiB."""
+    """Any Unicode, at most 64 KiB; not needed with attachments."""
+    attachment_ids: list[strawberry.ID] | None = None
+    """Files that this visitor prepared and uploaded, at most 10; each belongs to one message."""
     option: str | None = None
     """The value of a MessageOption that was chosen."""
     idempotency_key: str | None = None
@@ -277,9 +288,10 @@ class VisitorMutation:
     @mutation(visitor=True)
     async def send_visitor_message(self, info: Info, input: SendVisitorMessageInput) -> VisitorMessagePayload:
         """Says something to the company."""
-        conversation, message = await service.write(
-            info.context.uow, info.context.visitor, text_=input.text, option=input.option, key=input.idempotency_key
-        )
+        context, enclosed = info.context, local_ids("Attachment", input.attachment_ids or [], "attachment_ids")
+        await files.inspect(context.ports, context.visitor, enclosed)
+        said = service.Saying(input.text, input.option, tuple(enclosed))
+        conversation, message = await service.write(context.uow, context.visitor, said, key=input.idempotency_key)
         return VisitorMessagePayload(message=VisitorMessage.of(message), chat=VisitorChat.of(conversation))
 
     @mutation(visitor=True)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts import service as contacts
@@ -53,6 +54,19 @@ class Introduction:
     def says_something(self) -> bool:
         said = (self.name, self.email, self.phone, self.user_id)
         return any(text_ and text_.strip() for text_ in said) or bool(self.attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What a visitor says: an option alone, or a text, files, or both."""
+
+    text: str | None = None
+    option: str | None = None
+    attachment_ids: tuple[UUID, ...] = ()
+
+    @property
+    def is_one_thing(self) -> bool:
+        return (self.option is None) == (self.text is not None or bool(self.attachment_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +113,10 @@ async def start(
 
 
 async def write(
-    uow: UnitOfWork, visitor: VisitorPrincipal, *, text_: str | None, option: str | None, key: str | None
+    uow: UnitOfWork, visitor: VisitorPrincipal, said: Saying, *, key: str | None
 ) -> tuple[Conversation, Message]:
     """Stores what the visitor wrote or chose; the same key makes one message, however late it comes (G5)."""
-    if (text_ is None) == (option is None):
+    if not said.is_one_thing:
         refuse(UserErrorCode.REQUIRED, "Either a text or an option is required.", "text")
     if key is not None and not 1 <= len(key) <= LONGEST_KEY:
         refuse(UserErrorCode.INVALID, "A key has 1 to {longest} characters.", "idempotency_key", longest=LONGEST_KEY)
@@ -111,11 +125,14 @@ async def write(
     if contact.is_blocked:
         refuse(UserErrorCode.FORBIDDEN, "You cannot write here.")
     provider_id = _provider_id(visitor, key or uuid4().hex)
-    if option is not None and key is not None and (said := await _said(uow, provider_id)):
-        return said  # other options may have been offered since
-    checked = messages.checked_text(text_ if option is None else await _chosen(uow, visitor, option))
-    conversation, message = await messages.receive(uow, channel, contact, text=checked, provider_message_id=provider_id)
-    if message.text != checked:
+    if said.option is not None and key is not None and (known := await _said(uow, provider_id)):
+        return known  # other options may have been offered since
+    text_ = said.text if said.option is None else await _chosen(uow, visitor, said.option)
+    checked = messages.checked(text_, said.attachment_ids)
+    conversation, message = await messages.receive(
+        uow, channel, contact, text=checked, provider_message_id=provider_id, attachment_ids=said.attachment_ids
+    )
+    if message.text != checked or await _enclosed(uow, message) != said.attachment_ids:
         refuse(UserErrorCode.CONFLICT, "This key was used for another request.", "idempotency_key")
     uow.wake(visitor_topic(channel.id, visitor.external_id))
     return conversation, message
@@ -205,6 +222,13 @@ async def _said(uow: UnitOfWork, provider_id: str) -> tuple[Conversation, Messag
     )
     found = (await uow.session.execute(statement)).one_or_none()
     return (found[0], found[1]) if found else None
+
+
+async def _enclosed(uow: UnitOfWork, message: Message) -> tuple[UUID, ...]:
+    """The files of a message that may have been stored long ago."""
+    if not message.has_attachments:
+        return ()
+    return tuple(row.id for row in (await attachments.of_messages(uow.session, [message.id]))[message.id])
 
 
 async def _chosen(uow: UnitOfWork, visitor: VisitorPrincipal, option: str) -> str:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from pytake_gql.desk.conversations import service
+from pytake_gql.desk.conversations.timeline import typing_topic
+from pytake_gql.kernel.bus import Wake
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.principal import ConversationScope, Role
 from tests.client import Client
@@ -172,6 +175,18 @@ async def test_a_message_is_stale_when_the_contact_wrote_since(desk: Desk) -> No
     assert answer["userErrors"] == []
 
 
+async def test_a_message_is_stale_when_a_colleague_answered_since_but_not_when_the_author_did(desk: Desk) -> None:
+    row = await desk.make.conversation(desk.channel)
+    input_ = {"conversationId": conversation_id(row.id), "text": "Olá", "expectedLastSeq": 2}
+    assert (await desk.agent.ask(SEND, input={**input_, "idempotencyKey": "k"}))["userErrors"] == []
+    assert (await desk.agent.ask(SEND, input=input_))["userErrors"] == []
+    late = await desk.admin.ask(SEND, input=input_)
+    assert late == {"message": None, "userErrors": [{"code": "STALE", "field": ["expectedLastSeq"]}]}
+    again = await desk.agent.ask(SEND, input={**input_, "idempotencyKey": "k"})
+    assert again["userErrors"] == []
+    assert (await desk.agent.ask(TIMELINE, id=conversation_id(row.id)))["lastSeq"] == 4
+
+
 @pytest.mark.parametrize(
     ("input_", "code", "field"),
     [
@@ -212,6 +227,43 @@ async def test_reading_counts_for_the_assignee_only(desk: Desk) -> None:
     assert (await desk.agent.ask(mark, input=input_))["conversation"] == {"unreadCount": 0}
     beyond = await desk.agent.ask(mark, input={**input_, "seq": 99})
     assert beyond == {"conversation": None, "userErrors": [{"code": "INVALID", "field": ["seq"]}]}
+
+
+async def test_unread_messages_are_those_of_the_contact_since_the_assignee_read(desk: Desk) -> None:
+    mark = """mutation ($input: MarkConversationReadInput!) { markConversationRead(input: $input) {
+        conversation { unreadCount lastSeq } userErrors { code } } }"""
+    visitor = await desk.visitor()
+    for text in ("Oi", "Alguém?"):
+        await visitor.ask(WRITE, input={"text": text})
+    taken = await pull(desk.agent)
+    input_ = {"id": taken["id"], "seq": 2}
+    assert (await desk.agent.ask(mark, input=input_))["conversation"] == {"unreadCount": 1, "lastSeq": 5}
+    # An earlier mark takes nothing back, and what members say does not count.
+    assert (await desk.agent.ask(mark, input={**input_, "seq": 1}))["conversation"] == {"unreadCount": 1, "lastSeq": 5}
+    await desk.agent.ask(SEND, input={"conversationId": taken["id"], "text": "Pois não?"})
+    assert (await desk.admin.ask(mark, input={**input_, "seq": 6}))["conversation"] == {"unreadCount": 1, "lastSeq": 6}
+    assert (await desk.agent.ask(mark, input={**input_, "seq": 6}))["conversation"] == {"unreadCount": 0, "lastSeq": 7}
+    await visitor.ask(WRITE, input={"text": "Obrigada"})
+    assert (await desk.admin.ask(READ, id=taken["id"]))["unreadCount"] == 1
+    below = await desk.agent.ask(mark, input={**input_, "seq": -1})
+    assert (below["conversation"], below["userErrors"]) == (None, [{"code": "INVALID"}])
+
+
+async def test_typing_is_told_by_who_may_see_the_conversation_and_waits_for_nobody(desk: Desk) -> None:
+    row, theirs = await desk.make.conversation(desk.channel), await desk.make.channel(desk.organization)
+    hidden = await desk.make.conversation(theirs)
+    typing = """mutation ($input: SetTypingInput!) { setTyping(input: $input) { userErrors { code field } } }"""
+    ports, topic = desk.make.ports, typing_topic(row.id)
+    async with ports.bus.subscribe(topic, typing_topic(hidden.id)) as wakes:
+        async with ports.units.of_system(desk.organization.id) as uow:
+            await service.get(uow, row.id)  # somebody writes in it
+            told = await desk.agent.ask(typing, input={"conversationId": conversation_id(row.id), "isTyping": True})
+        assert told == {"userErrors": []}
+        assert await wakes.next(5) == Wake(topic, f"MEMBER:{desk.agent_member.id.hex}:1")
+        for id_ in (conversation_id(hidden.id), f"Conversation_{'0' * 32}", "nonsense"):
+            told = await desk.agent.ask(typing, input={"conversationId": id_, "isTyping": True})
+            assert told == {"userErrors": [{"code": "NOT_FOUND", "field": ["conversationId"]}]}
+        assert wakes.drain() == []
 
 
 async def test_d21_scope_holds_in_lists_counts_and_single_reads(desk: Desk) -> None:

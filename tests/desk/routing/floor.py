@@ -221,7 +221,7 @@ class Floor:
             case Verb.WRITE:
                 visitor = self.visitors[act.who % len(self.visitors)].principal
                 async with self.ports.units.open(visitor) as uow:
-                    await visitors.write(uow, visitor, text_="Olá", option=None, key=None)
+                    await visitors.write(uow, visitor, visitors.Saying("Olá"), key=None)
             case Verb.PULL:
                 queue_id = self._queue(act.which).id if act.how % 2 else None
                 await pulls.pull(self.ports, pulls.Pull(self.agents[act.who % AGENTS], queue_id=queue_id))

@@ -70,7 +70,7 @@ class Chat:
 
     async def say(self) -> ConversationStatus:
         async with self.make.ports.units.open(self.visitor) as uow:
-            row, _ = await visitors.write(uow, self.visitor, text_="Olá", option=None, key=None)
+            row, _ = await visitors.write(uow, self.visitor, visitors.Saying("Olá"), key=None)
         return row.status
 
 
@@ -83,7 +83,7 @@ async def chat(make: Factory) -> Chat:
     agent = (await make.signed_in(member)).principal
     visitor = (await make.visitor(await make.channel(organization, queue_id=queue.id))).principal
     async with units.open(visitor) as uow:
-        row, _ = await visitors.write(uow, visitor, text_="Olá", option=None, key=None)
+        row, _ = await visitors.write(uow, visitor, visitors.Saying("Olá"), key=None)
     assert await engine.route_queue(make.ports, organization.id, queue.id) == 1
     async with units.open(agent) as uow:
         await messages.send(uow, row.id, messages.Draft("Um momento."), idempotency_key=None)

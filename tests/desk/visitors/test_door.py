@@ -24,10 +24,12 @@ NOTE = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { mess
 SDL = graphql.build_schema(schema.as_str())
 VISITORS = {
     "query": {"node", "visitorChat"},
-    "mutation": {"sendVisitorMessage", "setVisitorTyping", "markVisitorRead", "rateVisit"},
+    "mutation": {"prepareUpload", "sendVisitorMessage", "setVisitorTyping", "markVisitorRead", "rateVisit"},
     "subscription": {"visitorUpdates"},
 }
-OWN = {"VisitorChat", "VisitorMessage"}
+SHARED = {"node", "prepareUpload"}
+"""Which serve members, too."""
+OWN = {"Attachment", "VisitorChat", "VisitorMessage"}
 
 
 def root(kind: str) -> dict[str, graphql.GraphQLField]:
@@ -108,7 +110,7 @@ async def test_g2_every_other_subscription_is_forbidden_to_a_visitor(visitor: Cl
 async def test_g2_a_visitors_fields_are_forbidden_to_members_and_strangers(
     desk: Desk, anonymous: Client, kind: str, live: Served
 ) -> None:
-    for name in VISITORS[kind] - {"node"}:
+    for name in VISITORS[kind] - SHARED:
         text = document(kind, name)
         if kind != "subscription":
             assert await desk.admin.code(text) == "FORBIDDEN"

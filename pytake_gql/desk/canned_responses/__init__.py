@@ -1,0 +1,1 @@
+"""Canned responses: texts that are said often, found by a shortcut."""
