@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from uuid import UUID
 
 import orjson
 
@@ -111,15 +112,15 @@ async def freed(stage: Stage, limits: Limits) -> Result:
     return Result("freed slot → next assignment, unloaded", run.numbers, f"{count} by a worker process")
 
 
-async def _next(stage: Stage, held: object) -> object:
+async def _next(stage: Stage, held: UUID | None) -> UUID:
     """The agent's conversation once it is another than that."""
     deadline = time.perf_counter() + _PATIENCE_SECONDS
     async with stage.database() as connection:
         while time.perf_counter() < deadline:
-            found = await connection.fetchval(
+            found: UUID | None = await connection.fetchval(
                 "SELECT id FROM conversations WHERE queue_id = $1 AND status = 'ACTIVE'", seed.WAITING_ID
             )
-            if found not in {None, held}:
+            if found is not None and found != held:
                 return found
             await asyncio.sleep(0.001)
     raise NotAssigned

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+
+from pytake_gql.kernel.db import NAMED
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
@@ -19,7 +20,7 @@ class Written(str):
 
 
 def rendered(statement: sa.ClauseElement, **parameters: Any) -> str:
-    compiled: Any = statement.compile(dialect=postgresql.dialect(paramstyle="named"))
+    compiled: Any = statement.compile(dialect=NAMED)
     values = {**compiled.params, **parameters}
     text: str = compiled.string
     return _PARAMETER.sub(lambda match: _literal(values[match[1]]), text)

@@ -201,12 +201,16 @@ class Database:
         await self.engine.dispose()
 
 
+NAMED: sa.Dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # SQLAlchemy has it so
+"""Prints statements with their parameters by name."""
+
+
 def frozen(statement: sa.ClauseElement) -> sa.TextClause:
     """The same statement as text: to find a large one in its cache, SQLAlchemy walks all of it at each execution.
 
     For statements of bare tables that run many times a second; its parameters keep their names and types.
     """
-    compiled: Any = statement.compile(dialect=postgresql.dialect(paramstyle="named"))
+    compiled: Any = statement.compile(dialect=NAMED)
     given = [
         sa.bindparam(name, type_=it.type) if it.value is None else sa.bindparam(name, it.value, type_=it.type)
         for it, name in compiled.bind_names.items()
@@ -216,7 +220,8 @@ def frozen(statement: sa.ClauseElement) -> sa.TextClause:
 
 def one_of(column: Any, ids: Collection[UUID]) -> sa.ColumnElement[bool]:
     """`IN`, with one parameter: the same statement for any number of ids."""
-    return column == sa.any_(sa.literal(list(ids), postgresql.ARRAY(sa.Uuid())))
+    is_one: sa.ColumnElement[bool] = column == sa.any_(sa.literal(list(ids), postgresql.ARRAY(sa.Uuid())))
+    return is_one
 
 
 def table_of(model: type[SQLModel]) -> Any:

@@ -115,8 +115,9 @@ class _Pass:
 
     def _give(self, conversation_id: UUID, ranking: Ranking, chosen: Candidate) -> None:
         self._cursor = cursor = assigned_cursor(self._uow.now(), [self._cursor])
+        decision_id = uuid7()
         decision = {
-            "id": uuid7(),
+            "id": decision_id,
             "conversation_id": conversation_id,
             "strategy": self._queue.routing_strategy,
             "chosen_id": chosen.member_id,
@@ -124,7 +125,7 @@ class _Pass:
             "verdicts": [self._write(verdict) for verdict in ranking.verdicts],
         }
         self._uow.append(RoutingDecision, decision)
-        self.gifts.append(Gift(self._uow, conversation_id, chosen.member_id, decision["id"]))
+        self.gifts.append(Gift(self._uow, conversation_id, chosen.member_id, decision_id))
         self._taken[chosen.member_id] = self._taken.get(chosen.member_id, (0, cursor))[0] + 1, cursor
         busier = replace(chosen, load=chosen.load + 1, last_assigned_in_queue_at=cursor, last_assigned_at=cursor)
         self._contest.change(busier)

@@ -35,22 +35,21 @@ class Roster:
         )
 
 
+_SEEN: tuple[Any, ...] = (
+    QueueMember.queue_id,
+    col(QueueMember.last_assigned_at).label("last_assigned_in_queue_at"),
+    Member.id,
+    Member.name,
+    Member.role,
+    Member.is_active,
+    Member.availability,
+    Member.last_seen_at,
+    Member.load,
+    Member.capacity,
+    Member.last_assigned_at,
+)
 _SERVING = (
-    sa.select(
-        QueueMember.queue_id,
-        col(QueueMember.last_assigned_at).label("last_assigned_in_queue_at"),
-        Member.id,
-        Member.name,
-        Member.role,
-        Member.is_active,
-        Member.availability,
-        Member.last_seen_at,
-        Member.load,
-        Member.capacity,
-        Member.last_assigned_at,
-    )
-    .join(Member, col(Member.id) == QueueMember.member_id)
-    .where(col(Member.removed_at).is_(None))
+    sa.select(*_SEEN).join(Member, col(Member.id) == QueueMember.member_id).where(col(Member.removed_at).is_(None))
 )
 
 
