@@ -106,6 +106,31 @@ async def test_d18_the_same_key_answers_with_the_same_conversation(desk: Desk) -
     assert (await loads(desk))[desk.agent_member.id] == (1, 1)
 
 
+async def test_d18_one_refusal_among_pulls_that_are_served_together_keeps_the_others(desk: Desk) -> None:
+    """Served by one transaction: somebody of another plan, somebody refused, and twice the same member."""
+    vip = await desk.make.queue(desk.organization, desk.agent_member, priority=90)
+    _, colleague = await desk.colleague()
+    first, second = [await desk.make.conversation(desk.channel) for _ in range(2)]
+    best = await desk.make.conversation(await desk.make.channel(desk.organization, queue_id=vip.id))
+    nowhere = desk.agent.ask(PULL, input={"departmentId": f"Department_{'0' * 32}"})
+    refused, taken, more, theirs = await asyncio.gather(nowhere, pull(desk.agent), pull(desk.agent), pull(colleague))
+    assert refused["userErrors"] == [{"code": "NOT_FOUND", "field": ["departmentId"]}]
+    assert conversation_id(best.id) in {taken, more}
+    assert {taken, more, theirs} == {conversation_id(row.id) for row in (best, first, second)}
+    assert (await loads(desk))[desk.agent_member.id] == (2, 2)
+
+
+async def test_d18_a_key_is_taken_for_one_request_and_is_free_again_after_a_day(desk: Desk, clock: Any) -> None:
+    rows = [await desk.make.conversation(desk.channel) for _ in range(2)]
+    assert await pull(desk.agent, idempotencyKey="k") == conversation_id(rows[0].id)
+    queue_id = global_id("Queue", desk.queue.id)
+    other = await desk.agent.ask(PULL, input={"idempotencyKey": "k", "queueId": queue_id})
+    assert other["userErrors"] == [{"code": "CONFLICT", "field": ["idempotencyKey"]}]
+    clock.advance(hours=25)
+    fresh = Client(desk.http, (await desk.make.signed_in(desk.agent_member)).token)
+    assert await pull(fresh, idempotencyKey="k", queueId=queue_id) == conversation_id(rows[1].id)
+
+
 async def test_d11_fifty_concurrent_pulls_hand_out_each_conversation_once_in_order(
     make: Factory, http: httpx.AsyncClient
 ) -> None:

@@ -14,6 +14,7 @@ from pytake_gql.desk.queues.models import RoutingStrategy
 from pytake_gql.desk.queues.requirements import Requirement
 from pytake_gql.desk.routing.strategies import (
     Candidate,
+    Contest,
     Ranking,
     RoutingReason,
     assigned_cursor,
@@ -356,6 +357,25 @@ def test_d17_the_order_of_what_is_given_does_not_matter(
     can_be = first is not None and first.is_eligible and strategy is not RoutingStrategy.MANUAL
     assert ranking.chosen == (first.candidate if first is not None and can_be else None)
     assert not (ranking.is_unroutable and ranking.chosen)
+
+
+@given(some.data(), any_strategy, any_candidates, any_requirements, any_span, some.lists(any_wait, max_size=6))
+def test_a_contest_that_goes_on_ranks_as_one_that_begins_anew(
+    data: some.DataObject,
+    strategy: RoutingStrategy,
+    candidates: list[Candidate],
+    requirements: list[Requirement],
+    span: int | None,
+    waits: list[float],
+) -> None:
+    """Whoever changes is judged anew, and nobody else: the ranking is that of everybody judged anew."""
+    contest, known = Contest(strategy, candidates, requirements, span), list(candidates)
+    for waited in waits:
+        assert contest.rank(waited) == rank(strategy, known, requirements, waited, span)
+        if known:
+            index = data.draw(some.integers(0, len(known) - 1))
+            known[index] = replace(known[index], load=data.draw(some.integers(0, 6)), last_assigned_at=NOON)
+            contest.change(known[index])
 
 
 @given(any_candidates, any_requirements, some.integers(1, 30), any_wait, any_wait)
