@@ -27,6 +27,7 @@ from pytake_gql.desk.conversations.ports import Channels
 from pytake_gql.desk.routing import engine
 from pytake_gql.desk.sla import jobs as sla
 from pytake_gql.desk.sla import service as deadlines
+from pytake_gql.insight.notifications import service as notifications
 from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
@@ -99,7 +100,10 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:
     """What is thrown away when its time is over."""
-    return (lambda: idempotency.forget_expired(ports.units),)
+    return (
+        lambda: idempotency.forget_expired(ports.units),
+        lambda: notifications.forget_read(ports.units),
+    )
 
 
 @dataclass(frozen=True, slots=True)
