@@ -39,29 +39,33 @@ WORDS = {
 }
 
 # ------------------------------------------------------------------------------------------------------- searching
-# What a search reads is bounded, however much there is. It goes back in time, span by span (the first four digits of
-# a UUIDv7 are 49.7 days), until it has ENOUGH; of one span it takes at most MOST. Of the newest span that has so many
-# rows, the newest MOST are looked through first: when the words are FREQUENT among those, the index is not asked.
+# What a search reads is bounded, however much there is. It goes back in time by spans (the first four digits of a
+# UUIDv7 are 49.7 days), one, then SPANS at once, until the words as they are were found MOST times; what begins
+# with them or has their stem is taken along until that was found as often. The newest MOST rows are looked through
+# first: what is FREQUENT there is not asked of the index, and older rows do not count.
 MOST = 2_000
 FREQUENT = 200
-ENOUGH = 1_000
+SPANS = 2
 
 # What the index is asked, with @ for the key: all words, each as it is; or else each as it is, as the beginning of
 # one, or by the stem that Portuguese or English gives it. The fold before the Portuguese stem writes what lost its
 # accents as the stemmer knows it: coes as ção. A short beginning or stem would fit anything: such words count as they
 # are. A quote or a backslash, which the application never sends, cannot end a lexeme.
 WANTED = r"""SELECT string_agg('(' || fitting || ')', ' & ') FROM (
-    SELECT string_agg('''@' || replace(replace(replace(form, '@', ''), '\', '\\'), '''', '''''') || '''' || beginning,
-        ' | ') AS fitting
-    FROM unnest(wanted) WITH ORDINALITY AS w (word, place), LATERAL (
-        SELECT word AS form, CASE WHEN exactly OR length(word) < 3 THEN '' ELSE ':*' END AS beginning
-        UNION SELECT translate(stem, 'çã', 'ca'), ':*' FROM (VALUES
+    SELECT (
+        SELECT string_agg('''@' || replace(replace(replace(form, '@', ''), '\', '\\'), '''', '''''') || ''''
+            || CASE WHEN exactly OR length(form) < 3 THEN '' ELSE ':*' END, ' | ')
+        FROM unnest(forms) AS form
+        WHERE NOT EXISTS (SELECT FROM unnest(forms) AS shorter WHERE shorter <> form AND starts_with(form, shorter))
+    ) AS fitting
+    FROM unnest(wanted) AS word, LATERAL (SELECT array_agg(form) AS forms FROM (
+        SELECT word AS form UNION SELECT translate(stem, 'çã', 'ca') FROM (VALUES
             ((ts_lexize('portuguese_stem',
                 regexp_replace(regexp_replace(word, 'c(ao|oes)$', 'ção'), 'oes$', 'ao')))[1]),
             (rtrim((ts_lexize('english_stem', word))[1], 'i'))
         ) AS s (stem) WHERE NOT exactly AND length(stem) > 3
-    ) AS forms
-    WHERE word <> '' GROUP BY place
+    ) AS f) AS derived
+    WHERE word <> ''
 ) AS words"""
 
 
@@ -76,46 +80,48 @@ def searching(table: str, answered: str = "id") -> str:
         meant text := engine_wanted(wanted, false);
         newest text := (SELECT left(t.id::text, 4) FROM {table} t WHERE {theirs} ORDER BY t.id DESC LIMIT 1);
         oldest text := (SELECT left(t.id::text, 4) FROM {table} t WHERE {theirs} ORDER BY t.id LIMIT 1);
+        upper_ integer := ('x' || newest)::bit(16)::integer;
+        lower_ integer;
+        spans integer := 1;
         is_known boolean := false;
         has_said integer := 0;
         has_meant integer := 0;
-        key text;
-        begins uuid;
         exactly tsquery;
         loosely tsquery;
         looked integer;
         hits uuid[];
         hits_exactly integer;
     BEGIN
-        IF newest IS NULL OR said IS NULL THEN RETURN; END IF;
-        FOR span IN REVERSE ('x' || newest)::bit(16)::integer .. ('x' || oldest)::bit(16)::integer LOOP
-            key := 'o' || right(organization::text, 8) || lpad(to_hex(span), 4, '0');
-            begins := (right(key, 4) || '0000-0000-0000-0000-000000000000')::uuid;
-            exactly := replace(said, '@', key)::tsquery;
-            loosely := replace(meant, '@', key)::tsquery;
+        WHILE said IS NOT NULL AND upper_ >= ('x' || oldest)::bit(16)::integer LOOP
+            lower_ := greatest(upper_ - spans + 1, ('x' || oldest)::bit(16)::integer);
+            SELECT string_agg('(' || replace(said, '@', key) || ')', ' | ')::tsquery,
+                string_agg('(' || replace(meant, '@', key) || ')', ' | ')::tsquery INTO exactly, loosely
+            FROM generate_series(lower_, upper_) AS span,
+                LATERAL (SELECT 'o' || right(organization::text, 8) || lpad(to_hex(span), 4, '0') AS key) AS k;
             IF NOT is_known THEN
                 SELECT count(*), array_agg(r.answered) FILTER (WHERE r.words @@ loosely),
                     count(*) FILTER (WHERE r.words @@ exactly) INTO looked, hits, hits_exactly
-                FROM (SELECT t.{answered} AS answered, t.words FROM {table} t WHERE {theirs} AND t.id >= begins
+                FROM (SELECT t.{answered} AS answered, t.words FROM {table} t
+                    WHERE {theirs} AND t.id >= rpad(lpad(to_hex(lower_), 4, '0'), 32, '0')::uuid
                     ORDER BY t.id DESC LIMIT {MOST}) AS r;
                 is_known := looked = {MOST};
-                IF cardinality(hits) >= {FREQUENT} THEN has_meant := {ENOUGH}; END IF;
-                IF hits_exactly >= {FREQUENT} THEN has_said := {ENOUGH}; END IF;
                 RETURN QUERY SELECT unnest(hits);
+                EXIT WHEN hits_exactly >= {FREQUENT};
+                IF cardinality(hits) >= {FREQUENT} THEN has_meant := {MOST}; END IF;
             END IF;
-            IF has_said < {ENOUGH} THEN
-                RETURN QUERY SELECT DISTINCT f.answered FROM {rows} AND t.words @@ exactly LIMIT {MOST}) AS f
-                    WHERE f.organization_id = organization;
-                GET DIAGNOSTICS looked = ROW_COUNT;
-                has_said := has_said + looked;
-            END IF;
-            IF has_meant < {ENOUGH} THEN
-                RETURN QUERY SELECT DISTINCT f.answered FROM {rows} AND t.words @@ loosely LIMIT {MOST}) AS f
+            RETURN QUERY SELECT f.answered FROM {rows} AND t.words @@ exactly LIMIT {MOST}) AS f
+                WHERE f.organization_id = organization;
+            GET DIAGNOSTICS looked = ROW_COUNT;
+            has_said := has_said + looked;
+            EXIT WHEN has_said >= {MOST};
+            IF has_meant < {MOST} THEN
+                RETURN QUERY SELECT f.answered FROM {rows} AND t.words @@ loosely LIMIT {MOST}) AS f
                     WHERE f.organization_id = organization;
                 GET DIAGNOSTICS looked = ROW_COUNT;
                 has_meant := has_meant + looked;
             END IF;
-            EXIT WHEN has_said >= {ENOUGH} AND has_meant >= {ENOUGH};
+            upper_ := lower_ - 1;
+            spans := least(spans * 2, {SPANS});
         END LOOP;
     END"""
 
@@ -159,8 +165,10 @@ def upgrade() -> None:
     create_engine_function(WANTED_FUNCTION, "text", WANTED)
     for signature, body, language in SEARCHES:
         create_engine_function(signature, "SETOF uuid", body, language=language)
-        # No table of these is ever to be read whole, whatever the statistics say; nor is this worth compiling.
-        op.execute(f"ALTER FUNCTION {signature} ROWS 100 SET enable_seqscan = off SET jit = off")
+        # No table of these is ever to be read whole, whatever the statistics say; nor is it worth compiling, or
+        # planning anew for each word.
+        planned = "SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan"
+        op.execute(f"ALTER FUNCTION {signature} ROWS 100 {planned}")
 
 
 def _create_notifications() -> None:
