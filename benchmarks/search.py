@@ -8,7 +8,7 @@ per cent, in all, and in all of the older half.
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import orjson
@@ -22,6 +22,7 @@ from pytake_gql.kernel.tokens import TokenKind
 CONVERSATIONS = 50_000
 EACH = 20
 CLIENTS = 2
+_BEGAN = datetime(2023, 1, 1, tzinfo=UTC)
 ORGANIZATION_ID = seed.numbered(1, 1)
 
 SEARCH = """query Search($search: String!) {
@@ -40,7 +41,7 @@ def _id(kind: int, number: str) -> str:
 
 def _at(n: str) -> str:
     """SQL: the instant of a row by its number, a minute a message."""
-    return f"timestamptz '2023-01-01' + {n} * interval '1 minute'"
+    return f"timestamptz '{_BEGAN.isoformat()}' + {n} * interval '1 minute'"
 
 
 def _made_at(n: str) -> str:
@@ -125,9 +126,9 @@ async def _seed(stage: Stage) -> str:
 
 
 async def _answer(product: Connection, floor: asyncpg.Connection) -> str:
-    """Both find the five messages of a rare word, which are five conversations."""
-    told = orjson.loads(await product.post(_body("rara77")))["data"]["conversations"]["nodes"]
-    bare = await floor.fetch(BARE, _lexeme("rara77"))
+    """Both find the five messages of a rare word with which no other begins, in five conversations."""
+    told = orjson.loads(await product.post(_body("rara199999")))["data"]["conversations"]["nodes"]
+    bare = await floor.fetch(BARE, _lexemes("rara199999"))
     assert len(told) == len(bare) == CONVERSATIONS * EACH // 200_000
     return f"same {len(bare)} found"
 
@@ -136,8 +137,12 @@ def _body(text: str) -> bytes:
     return orjson.dumps({"query": SEARCH, "variables": {"search": text}})
 
 
-def _lexeme(word: str) -> str:
-    return f"'o{ORGANIZATION_ID.hex[-8:]}{word}'"
+def _lexemes(word: str) -> str:
+    """The word under the key of each span of time in which there are messages (`pytake_gql.kernel.search`)."""
+    spans = range(
+        *(int(at.timestamp() * 1000) >> 32 for at in (_BEGAN, _BEGAN + timedelta(minutes=CONVERSATIONS * EACH)))
+    )
+    return " | ".join(f"'o{ORGANIZATION_ID.hex[-8:]}{span:04x}{word}'" for span in [*spans, spans.stop])
 
 
 def _asking(connection: Connection) -> Callable[[], Awaitable[object]]:
@@ -147,7 +152,7 @@ def _asking(connection: Connection) -> Callable[[], Awaitable[object]]:
 
 def _looking(connection: asyncpg.Connection) -> Callable[[], Awaitable[object]]:
     numbers = itertools.count()
-    return lambda: connection.fetch(BARE, _lexeme(f"rara{next(numbers) * 7919 % 200_000}"))
+    return lambda: connection.fetch(BARE, _lexemes(f"rara{next(numbers) * 7919 % 200_000}"))
 
 
 def _runner(

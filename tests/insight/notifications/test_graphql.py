@@ -148,14 +148,14 @@ async def test_each_new_one_is_told_once_and_what_came_before_is_in_the_list(
         async with desk.make.ports.units.of_system(desk.organization.id) as uow:
             uow.add(_new(desk, number=4))
             uow.wake(service.topic(desk.agent_member.id))
-        assert [(await socket.update())["title"] for _ in range(2)] == [f"Conversation #{n} is yours" for n in (3, 4)]
+        assert [(await socket.update())["title"] for _ in range(2)] == [f"A conversa #{n} é sua" for n in (3, 4)]
         # One whose transaction began long before it was committed.
         await told(desk, desk.agent_member, number=5, created_at=desk.make.ports.clock.now() - timedelta(seconds=20))
-        assert (await socket.update())["title"] == "Conversation #5 is yours"
+        assert (await socket.update())["title"] == "A conversa #5 é sua"
         await asyncio.sleep(0.6)
         await told(desk, desk.agent_member, number=6)
-        assert (await socket.update())["title"] == "Conversation #6 is yours"
-    assert [node["title"][14:16] for node in await listed(desk.agent)] == ["#6", "#4", "#3", "#1", "#5"]
+        assert (await socket.update())["title"] == "A conversa #6 é sua"
+    assert [node["title"].split()[1] for node in await listed(desk.agent)] == ["#6", "#4", "#3", "#1", "#5"]
 
 
 def _new(desk: Desk, **values: Any) -> Notification:
