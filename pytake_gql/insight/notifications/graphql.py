@@ -13,16 +13,18 @@ from pytake_gql.kernel.bus import around
 from pytake_gql.kernel.graphql.access import query, subscription
 from pytake_gql.kernel.graphql.connections import Connection, connection
 from pytake_gql.kernel.graphql.context import Info
-from pytake_gql.kernel.graphql.mutation import UserError, local_ids, mutation, user_errors
+from pytake_gql.kernel.graphql.mutation import UserError, mutation, user_errors
 from pytake_gql.kernel.graphql.node import Node, finds
 from pytake_gql.kernel.graphql.types import enum_type, field, input_type, object_type
-from pytake_gql.kernel.ids import global_id
+from pytake_gql.kernel.ids import global_id, parse_global_id
 from pytake_gql.kernel.pagination import window
 from pytake_gql.kernel.principal import Role
 
 POLL_SECONDS = 5.0
 OVERLAP = timedelta(seconds=60)
 """Longer than any transaction takes from the instant that it writes until it is seen."""
+
+_NOWHERE = UUID(int=0)
 
 enum_type(models.NotificationKind)
 
@@ -124,7 +126,7 @@ class NotificationMutation:
         self, info: Info, input: MarkNotificationsReadInput
     ) -> MarkNotificationsReadPayload:
         """Marks the caller's own notifications as read."""
-        ids = None if input.ids is None else local_ids("Notification", input.ids, "ids")
+        ids = None if input.ids is None else [_local(id_) for id_ in input.ids]
         count = await service.mark_read(info.context.uow, info.context.member, ids)
         return MarkNotificationsReadPayload(count=count)
 
@@ -151,3 +153,9 @@ class NotificationSubscription:
                 known = {row.id for row in recent}
                 await wakes.next(around(POLL_SECONDS))
                 wakes.drain()
+
+
+def _local(id_: str) -> UUID:
+    """A malformed one, or of another type, leads nowhere."""
+    parsed = parse_global_id(id_)
+    return parsed[1] if parsed and parsed[0] == "Notification" else _NOWHERE

@@ -15,7 +15,7 @@ from pytake_gql.desk.conversations.models import Conversation
 from pytake_gql.desk.queues.models import RoutingStrategy
 from pytake_gql.desk.routing import engine
 from pytake_gql.desk.sla import jobs as sla
-from pytake_gql.insight.notifications.models import Notification
+from pytake_gql.insight.notifications.models import Notification, NotificationKind
 from pytake_gql.kernel.ids import global_id, id_of
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.members.models import Availability, Member
@@ -240,4 +240,6 @@ async def admins(desk: Desk) -> set[UUID]:
 
 def _about(desk: Desk, conversation: UUID) -> Notification:
     now = desk.make.ports.clock.now()
-    return Notification(member_id=desk.agent_member.id, kind="REPLIED", conversation_id=conversation, created_at=now)
+    return Notification(
+        member_id=desk.agent_member.id, kind=NotificationKind.REPLIED, conversation_id=conversation, created_at=now
+    )
