@@ -104,6 +104,8 @@ async def search(stage: Stage, limits: Limits) -> Result:
             await open_.enter_async_context(Connection(stage.product, "/graphql", token)) for _ in range(CLIENTS)
         ]
         floor = [await open_.enter_async_context(stage.database()) for _ in range(CLIENTS)]
+        for connection in floor:
+            await connection.execute("SET enable_seqscan = off")  # once prepared, it would read all
         answer = await _answer(product[0], floor[0])
         return await compare(
             f"search of {CONVERSATIONS * EACH:,} messages",
