@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from benchmarks import counts, fan_out, pull, reading, route, send, snapshot, table
+from benchmarks import counts, fan_out, pull, reading, route, search, send, snapshot, table
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 
@@ -20,6 +20,8 @@ MEASURES = {
     "send": send.send,
     "seen": send.seen,
     "fan-out": fan_out.fan_out,
+    # The last: it fills the database.
+    "search": search.search,
 }
 
 

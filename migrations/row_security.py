@@ -23,10 +23,10 @@ def open_to_engine(table: str, *columns: str) -> None:
     op.execute(f"CREATE POLICY engine ON {table} FOR SELECT TO {ENGINE_ROLE} USING (true)")
 
 
-def create_engine_function(signature: str, returns: str, body: str) -> None:
+def create_engine_function(signature: str, returns: str, body: str, *, language: str = "sql") -> None:
     """A SECURITY DEFINER function of the narrow role that owns nothing else; the API's role may call it."""
     op.execute(
-        f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE sql STABLE SECURITY DEFINER "
+        f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE {language} STABLE SECURITY DEFINER "
         f"SET search_path = public, pg_temp AS $body$ {body} $body$"
     )
     op.execute(f"GRANT CREATE ON SCHEMA public TO {ENGINE_ROLE}")

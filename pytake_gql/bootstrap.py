@@ -29,11 +29,14 @@ from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.events import QueueDeleted, QueueMembersChanged, QueueUpdated
 from pytake_gql.desk.routing import departures, triggers
+from pytake_gql.desk.routing.events import QueueUnroutable
 from pytake_gql.desk.skills import levels
 from pytake_gql.desk.skills.events import MemberSkillsChanged, SkillDeleted
 from pytake_gql.desk.sla import service as sla
+from pytake_gql.desk.sla.events import SlaBreached
 from pytake_gql.development.servers import Lent, lend, state_directory
 from pytake_gql.insight.audit import service as audit
+from pytake_gql.insight.notifications import listeners as notifications
 from pytake_gql.kernel.bus import Bus
 from pytake_gql.kernel.clock import Clock, SystemClock
 from pytake_gql.kernel.db import API_ROLE, Database
@@ -111,6 +114,10 @@ def listeners() -> Listeners:
     heard.on(ConversationClosed, sla.on_closed)
     heard.on(MessageReceived, sla.on_message_received)
     heard.on(MessageSent, sla.on_message_sent)
+    heard.on(ConversationAssigned, notifications.on_assigned)
+    heard.on(MessageReceived, notifications.on_message_received)
+    heard.on(SlaBreached, notifications.on_sla_breached)
+    heard.on(QueueUnroutable, notifications.on_queue_unroutable)
     return heard
 
 

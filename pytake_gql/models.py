@@ -11,6 +11,7 @@ from pytake_gql.desk.routing import models as routing
 from pytake_gql.desk.skills import models as skills
 from pytake_gql.desk.sla import models as sla
 from pytake_gql.insight.audit import models as audit
+from pytake_gql.insight.notifications import models as notifications
 from pytake_gql.kernel import idempotency, vault
 from pytake_gql.tenancy.auth import models as auth
 from pytake_gql.tenancy.mail import models as mail
@@ -29,6 +30,7 @@ __all__ = [
     "idempotency",
     "mail",
     "members",
+    "notifications",
     "organizations",
     "queues",
     "routing",

@@ -16,6 +16,11 @@ from pytake_gql.desk.sla.graphql import SlaClock
 from pytake_gql.desk.visitors.graphql import VisitorMutation, VisitorQuery
 from pytake_gql.desk.visitors.live import VisitorSubscription
 from pytake_gql.insight.audit.graphql import AuditQuery
+from pytake_gql.insight.notifications.graphql import (
+    NotificationMutation,
+    NotificationQuery,
+    NotificationSubscription,
+)
 from pytake_gql.kernel.graphql.node import NodeQuery
 from pytake_gql.kernel.graphql.schema import build
 from pytake_gql.kernel.graphql.types import object_type
@@ -40,6 +45,7 @@ class Query(
     CannedResponseQuery,
     VisitorQuery,
     AuditQuery,
+    NotificationQuery,
 ):
     """Everything that can be read."""
 
@@ -59,12 +65,19 @@ class Mutation(
     CannedResponseMutation,
     RoutingMutation,
     VisitorMutation,
+    NotificationMutation,
 ):
     """Everything that can be changed: one `input`, one payload with `userErrors`."""
 
 
 @object_type
-class Subscription(ConversationSubscription, RoutingSubscription, MemberSubscription, VisitorSubscription):
+class Subscription(
+    ConversationSubscription,
+    RoutingSubscription,
+    MemberSubscription,
+    VisitorSubscription,
+    NotificationSubscription,
+):
     """Everything that can be followed live."""
 
 

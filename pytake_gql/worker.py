@@ -28,6 +28,7 @@ from pytake_gql.desk.conversations.ports import Channels
 from pytake_gql.desk.routing import engine
 from pytake_gql.desk.sla import jobs as sla
 from pytake_gql.desk.sla import service as deadlines
+from pytake_gql.insight.notifications import service as notifications
 from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
@@ -105,6 +106,7 @@ def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:
         lambda: attachments.forget_unsent(ports.units),
         lambda: attachments.delete_discarded(ports.units, ports.files),
         ports.files.tidy,
+        lambda: notifications.forget_read(ports.units),
     )
 
 

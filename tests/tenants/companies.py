@@ -15,6 +15,7 @@ from sqlmodel.sql.sqltypes import AutoString
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.queues.models import Queue, QueueSkill, RoutingStrategy
 from pytake_gql.desk.routing.models import RoutingDecision
+from pytake_gql.insight.notifications.models import Notification, NotificationKind
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.auth import passwords
@@ -121,7 +122,8 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     canned = await _made(boss, _CANNED, "cannedResponse", shortcut=uuid4().hex[:8], text=f"Bom dia {uuid4().hex}")
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
     conversation = UUID(active.rpartition("_")[2])
-    await make.save(organization.id, _decision(make, conversation, agent.member.id))
+    notification = _notification(make, admin.member.id, conversation, channel.id)
+    await make.save(organization.id, _decision(make, conversation, agent.member.id), notification)
     return Company(
         organization=organization,
         admin=admin,
@@ -143,6 +145,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Message": message,
             "Attachment": await _enclosed(boss, message),
             "CannedResponse": canned,
+            "Notification": global_id("Notification", notification.id),
             "ActiveSession": global_id("ActiveSession", admin.session.id),
             "AuditEntry": entry,
             "VisitorChat": global_id("VisitorChat", conversation),
@@ -162,6 +165,16 @@ def _decision(make: Factory, conversation_id: UUID, chosen_id: UUID) -> RoutingD
         chosen_id=chosen_id,
         decided_at=make.ports.clock.now(),
         verdicts=[verdict],
+    )
+
+
+def _notification(make: Factory, member_id: UUID, conversation_id: UUID, channel_id: UUID) -> Notification:
+    return Notification(
+        member_id=member_id,
+        kind=NotificationKind.SLA_BREACHED,
+        conversation_id=conversation_id,
+        channel_id=channel_id,
+        created_at=make.ports.clock.now(),
     )
 
 

@@ -26,6 +26,7 @@ ANY = "any"
 
 # Which type an id is of, where neither its own name nor the name of what it stands in tells.
 _TYPES = {
+    "MarkNotificationsReadInput.ids": "Notification",
     "Query.node.id": ANY,
     "Query.auditLog.entityId": ANY,
     "Query.auditLog.actorId": "Member",

@@ -12,6 +12,7 @@ from graphql import get_named_type
 
 from pytake_gql.desk.conversations import timeline
 from pytake_gql.desk.visitors.service import visitor_topic
+from pytake_gql.insight.notifications.service import topic as notifications_topic
 from pytake_gql.kernel.bus import Wake
 from pytake_gql.kernel.ids import global_id, id_of, uuid7
 from pytake_gql.tenancy.members.presence import presence_topic
@@ -106,7 +107,7 @@ async def test_g1_nothing_of_another_organization_is_pushed(
         follower = Follower(socket)
         for number, (document, variables) in enumerate(followings(street, caller)):
             follower.told[str(number)] = []
-            if "memberPresence" in document:
+            if "memberPresence" in document or "notifications" in document:
                 follower.quiet.add(str(number))
             await socket.subscribe(document, str(number), **variables)
         await follower.until()
@@ -147,6 +148,8 @@ def forged(street: Street) -> Iterator[tuple[str, str | int]]:
     yield timeline.conversation_topic(conversation), 1_000_000
     yield timeline.typing_topic(conversation), f"MEMBER:{member}:1"
     yield presence_topic(ours.id), member
+    for signed_in in (ours.agent, ours.admin):
+        yield notifications_topic(signed_in.member.id), theirs.ids["Notification"]
     yield visitor_topic(ours.channel_id, ours.visitor.principal.external_id), theirs.ids["Conversation"]
     for named in (id_of(id_).hex for id_ in theirs.conversation_ids):
         yield timeline.queue_topic(ours.queue.id), named

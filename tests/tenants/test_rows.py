@@ -32,6 +32,7 @@ MODELS: dict[str, Any] = {str(mapper.local_table): mapper.class_ for mapper in S
 
 # What each function that works across organizations tells: who adds to this, opens a wall.
 TOLD_ACROSS = {
+    "engine_wanted": {"text"},
     "engine_authority": {
         *("account_id", "organization_id", "home_organization_id", "member_id", "role", "scope", "name", "locale"),
     },
@@ -41,9 +42,14 @@ TOLD_ACROSS = {
     "engine_due_sla_clocks": {"organization_id", "conversation_id"},
     "engine_due_snoozes": {"organization_id", "conversation_id"},
     "engine_expired_idempotency_keys": {"uuid"},
+    "engine_found_contacts": {"uuid"},
+    "engine_found_conversations": {"uuid"},
+    "engine_found_messages": {"uuid"},
+    "engine_found_subjects": {"uuid"},
     "engine_invitation": {"organization_id", "invitation_id"},
     "engine_lost_members": {"organization_id", "member_id"},
     "engine_memberships": {"organization_id", "member_id"},
+    "engine_read_notifications": {"uuid"},
     "engine_routable_queues": {"organization_id", "queue_id"},
     "engine_organizations": {
         *("id", "name", "slug", "logo_url", "timezone", "locale", "holiday_region", "opening_hours"),
@@ -94,7 +100,8 @@ def _fresh(type_: Any) -> Any:
 
 
 async def insert(connection: asyncpg.Connection, table: str, row: str) -> None:
-    statement = f"INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, $1::jsonb)).*"
+    written = ", ".join(f'"{column.name}"' for column in TABLES[table].columns if column.computed is None)
+    statement = f"INSERT INTO {table} ({written}) SELECT {written} FROM jsonb_populate_record(NULL::{table}, $1::jsonb)"  # noqa: S608
     async with connection.transaction():
         await connection.execute(statement, row)
 

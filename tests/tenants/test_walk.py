@@ -46,6 +46,8 @@ def is_asked(caller: str, hole: Hole, of: str) -> bool:
     """Not what the caller is not served, and not what is the caller's business."""
     if caller == "SUPER_ADMIN" and of == "Organization":
         return False  # a super admin's business wherever they are
+    if of == "Notification" and hole.is_list:
+        return caller == "ORG_ADMIN"  # whose own the known one is
     if hole.field == "login":
         return caller == "ORG_ADMIN"  # the password is one person's, and every guess is counted
     return may(caller, hole.root, hole.field)
@@ -56,7 +58,8 @@ def expected(hole: Hole, path: tuple[str, ...], of: str) -> dict[str, Any] | Non
     answered = answer_type(hole.root, hole.field)
     if hole.root == "Mutation":
         error = {"__typename": "UserError", "code": "NOT_FOUND", "message": NOT_FOUND, "field": list(path)}
-        payload = dict.fromkeys(answered.fields) | {"__typename": answered.name, "userErrors": [error]}
+        nothing = {name: 0 if str(it.type) == "Int!" else None for name, it in answered.fields.items()}
+        payload = nothing | {"__typename": answered.name, "userErrors": [error]}
         return {"data": {hole.field: payload}}
     return {"data": {hole.field: None}} if answered.name in {"Node", of} and hole.path == ("id",) else None
 

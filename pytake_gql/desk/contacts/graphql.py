@@ -61,7 +61,11 @@ class ContactFilter:
     """Which contacts are wanted: those that fit everything given."""
 
     search: str | None = None
-    """In name, phone and e-mail."""
+    """In name, phone and e-mail.
+
+    All words must be there or begin so, without regard to accents, case or order; a phone is found by any four digits
+    in a row. Of what very many contacts hold, the newest are found.
+    """
     is_blocked: bool | None = None
     """Only those that are blocked, or only those that are not."""
     opted_out: bool | None = None

@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -7,14 +7,37 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, within_organization
+from pytake_gql.kernel.search import KEY, UNREAD_WORDS, words_column
+
+SHORTEST_DIGITS = 4
+LONGEST_DIGITS = 15
+"""Of a phone in E.164."""
+
+
+def _phone_words() -> str:
+    """SQL: the phone's ends, so that it is found by any digits in a row that begin one of them.
+
+    A Brazilian mobile number also without its ninth digit, whole and with its area code (D30).
+    """
+    digits = "COALESCE(\"substring\"(phone::text, 2), ''::text)"
+    eight = rf"regexp_replace({digits}, '^55(\d\d)9(\d{{8}})$'::text, '55\1\2'::text)"
+    ends = [f'"right"({digits}, {length})' for length in range(SHORTEST_DIGITS, LONGEST_DIGITS + 1)]
+    return "".join(f" || ' '::text || {KEY} || {end}" for end in (*ends, eight, f'"right"({eight}, 10)'))
 
 
 class Contact(TenantModel, table=True):
     __tablename__ = "contacts"
     __table_args__ = (
         sa.Index("ix_contacts_newest", "organization_id", "created_at", "id"),
+        words_column(
+            "COALESCE(name, ''::character varying)::text",
+            "COALESCE(email, ''::character varying)::text",
+            besides=_phone_words(),
+        ),
+        sa.Index("ix_contacts_words", "words", postgresql_using="gin"),
         within_organization(),
     )
+    __mapper_args__: ClassVar[dict[str, Any]] = UNREAD_WORDS
 
     name: str | None = Field(default=None, max_length=120)
     phone: str | None = Field(default=None, max_length=20)

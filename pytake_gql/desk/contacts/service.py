@@ -6,11 +6,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, func, or_, select
+from sqlmodel import col, func, select
 
 from pytake_gql.desk.contacts import details
 from pytake_gql.desk.contacts.events import ContactCreated, ContactUpdated
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
+from pytake_gql.kernel import search
 from pytake_gql.kernel.errors import UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
 from pytake_gql.kernel.ids import uuid7
@@ -140,9 +141,9 @@ def _conditions(criteria: Criteria) -> list[sa.ColumnElement[bool]]:
         conditions.append(col(Contact.is_blocked).is_(criteria.is_blocked))
     if criteria.opted_out is not None:
         conditions.append(col(Contact.opted_out_at).is_not(None).is_(criteria.opted_out))
-    if criteria.search and (words := criteria.search.strip()):
-        fields = (Contact.name, Contact.phone, Contact.email)
-        conditions.append(or_(*(col(field).icontains(words, autoescape=True) for field in fields)))
+    if criteria.search and criteria.search.strip():
+        found = func.engine_found_contacts(search.words_of_somebody(criteria.search)).table_valued("id")
+        conditions.append(col(Contact.id).in_(sa.select(found.render_derived().c.id)))
     return conditions
 
 

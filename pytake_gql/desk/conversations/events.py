@@ -12,9 +12,10 @@ class ConversationEvent(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConversationMoved(ConversationEvent):
-    """Its state or its assignee became another. `has_sla`: it has clocks."""
+    """Its state or its assignee became another. `has_sla`: it has clocks. `number` is the conversation's."""
 
     has_sla: bool
+    number: int
 
 
 class ConversationQueued(ConversationMoved):

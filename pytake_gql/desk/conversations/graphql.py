@@ -44,7 +44,11 @@ class ConversationFilter:
     is_sla_breached: bool | None = None
     """Whether it ever missed a deadline."""
     search: str | None = None
-    """In number, subject, message texts, and the contact's name, phone and e-mail."""
+    """In number, subject, message texts, and the contact's name, phone and e-mail.
+
+    All words must be there, without regard to accents, case, endings in Portuguese and English, or their order; the
+    first eight count. #12 is the number alone. Of words that very many messages hold, the newest are found.
+    """
     created_after: datetime | None = None
     """Begun after this instant."""
     created_before: datetime | None = None

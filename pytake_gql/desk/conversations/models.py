@@ -1,6 +1,6 @@
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, text_enum, within_organization
+from pytake_gql.kernel.search import UNREAD_WORDS, words_column
 
 
 class ConversationStatus(StrEnum):
@@ -71,6 +72,8 @@ class Conversation(TenantModel, table=True):
             postgresql_where="status = 'QUEUED'",
         ),
         sa.Index("ix_conversations_snoozed", "snoozed_until", postgresql_where="status = 'SNOOZED'"),
+        words_column("subject::text"),
+        sa.Index("ix_conversations_words", "words", postgresql_using="gin", postgresql_where="words IS NOT NULL"),
         belongs_to("channels", "channel_id"),
         belongs_to("contacts", "contact_id"),
         belongs_to("members", "assignee_id"),
@@ -83,6 +86,7 @@ class Conversation(TenantModel, table=True):
         sa.CheckConstraint("status <> 'QUEUED' OR assignee_id IS NULL", name="queued_has_no_assignee"),
         within_organization(),
     )
+    __mapper_args__: ClassVar[dict[str, Any]] = UNREAD_WORDS
 
     number: int
     status: ConversationStatus = Field(sa_type=text_enum(ConversationStatus))
@@ -166,11 +170,14 @@ class Message(TenantModel, table=True):
             postgresql_where="provider_message_id IS NOT NULL",
         ),
         sa.Index("ix_messages_due", "due_at", postgresql_where="due_at IS NOT NULL"),
+        words_column("text"),
+        sa.Index("ix_messages_words", "words", postgresql_using="gin"),
         belongs_to("conversations", "conversation_id", ondelete="CASCADE"),
         belongs_to("channels", "channel_id"),
         belongs_to("members", "author_id"),
         within_organization(),
     )
+    __mapper_args__: ClassVar[dict[str, Any]] = UNREAD_WORDS
 
     conversation_id: UUID
     channel_id: UUID

@@ -254,7 +254,8 @@ def _become(
     changes: Changes = {"status": {"from": was, "to": status}}
     if before[0] != conversation.assignee_id:
         changes["assignee_id"] = {"from": before[0], "to": conversation.assignee_id}
-    uow.emit(_EVENT[status](entity_id=conversation.id, changes=changes, has_sla=conversation.has_sla))
+    has_sla, number = conversation.has_sla, conversation.number
+    uow.emit(_EVENT[status](entity_id=conversation.id, changes=changes, has_sla=has_sla, number=number))
 
 
 def _move(

@@ -22,6 +22,7 @@ from pytake_gql.desk.queues import hours, turns
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.models import Queue, RoutingStrategy
 from pytake_gql.desk.routing import roster, verdicts
+from pytake_gql.desk.routing.events import QueueUnroutable
 from pytake_gql.desk.routing.models import RoutingDecision
 from pytake_gql.desk.routing.roster import Roster
 from pytake_gql.desk.routing.strategies import Candidate, Ranking, Verdict, assigned_cursor
@@ -74,7 +75,10 @@ async def route(uow: UnitOfWork, queue_id: UUID) -> int:
     if not await hours.is_open(uow.session, queue, uow.now()):
         return 0
     known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
-    if known.contest().rank(float("inf")).chosen is None:
+    prospect = known.contest().rank(float("inf"))
+    if prospect.is_unroutable:
+        uow.emit(QueueUnroutable(entity_id=queue_id))
+    if prospect.chosen is None:
         return 0
     await one_at_a_time(uow, f"route {queue_id}")
     locked = await _lock_members(uow, [candidate.member_id for candidate in known.candidates])

@@ -1,0 +1,1 @@
+"""What a member should know about: written by what happened, told live, read once."""
