@@ -100,7 +100,11 @@ def _tell(gift: Gift, conversation: Any, reason: MoveReason) -> None:
         "status": {"from": ConversationStatus.QUEUED, "to": ConversationStatus.ACTIVE},
         "assignee_id": {"from": None, "to": gift.member_id},
     }
-    assigned = events.ConversationAssigned(
-        entity_id=conversation.id, changes=changes, has_sla=conversation.has_sla, number=conversation.number
+    gift.uow.emit(
+        events.ConversationAssigned(
+            entity_id=conversation.id,
+            changes=changes,
+            has_sla=conversation.has_sla,
+            number=conversation.number,
+        )
     )
-    gift.uow.emit(assigned)
