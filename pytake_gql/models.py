@@ -1,5 +1,6 @@
 """Every table, imported so that the metadata is whole: for migrations and for tests that walk it."""
 
+from pytake_gql.desk.attributes import models as attributes
 from pytake_gql.desk.channels import models as channels
 from pytake_gql.desk.contacts import models as contacts
 from pytake_gql.desk.conversations import models as conversations
@@ -8,6 +9,7 @@ from pytake_gql.desk.queues import models as queues
 from pytake_gql.desk.routing import models as routing
 from pytake_gql.desk.skills import models as skills
 from pytake_gql.desk.sla import models as sla
+from pytake_gql.desk.tags import models as tags
 from pytake_gql.insight.audit import models as audit
 from pytake_gql.kernel import idempotency, vault
 from pytake_gql.tenancy.auth import models as auth
@@ -16,6 +18,7 @@ from pytake_gql.tenancy.members import models as members
 from pytake_gql.tenancy.organizations import models as organizations
 
 __all__ = [
+    "attributes",
     "audit",
     "auth",
     "channels",
@@ -30,5 +33,6 @@ __all__ = [
     "routing",
     "skills",
     "sla",
+    "tags",
     "vault",
 ]

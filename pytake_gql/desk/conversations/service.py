@@ -20,9 +20,11 @@ from pytake_gql.desk.conversations.models import (
     TimelineKind,
 )
 from pytake_gql.desk.conversations.order import waiting_rank
+from pytake_gql.desk.conversations.queries import LINKS
 from pytake_gql.desk.conversations.scope import visible_to
 from pytake_gql.desk.conversations.timeline import actor_id, record
 from pytake_gql.desk.queues import membership
+from pytake_gql.desk.tags import service as tags
 from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
@@ -179,7 +181,7 @@ async def reopen(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
 
 
 async def update(uow: UnitOfWork, conversation_id: UUID, changes: Changes) -> Conversation:
-    """Changes subject and priority; another priority moves it in its queue."""
+    """Changes subject, priority and tags; another priority moves it in its queue."""
     conversation = await get(uow, conversation_id)
     problems, values = Problems(), dict(changes)
     with problems.gather():
@@ -187,8 +189,12 @@ async def update(uow: UnitOfWork, conversation_id: UUID, changes: Changes) -> Co
             values["subject"] = text.optional_line(changes["subject"], "subject", longest=250)
     if "priority" in changes and changes["priority"] is None:
         problems.add(UserErrorCode.REQUIRED, "This is required.", "priority")
+    if "tag_ids" in values:
+        with problems.gather():
+            await tags.require(uow, values["tag_ids"], "tag_ids")
     problems.raise_if_any()
-    if changed := change(conversation, values):
+    tagged = await LINKS.replace(uow, conversation.id, values.pop("tag_ids")) if "tag_ids" in values else {}
+    if changed := change(conversation, values) | tagged:
         if conversation.status is ConversationStatus.QUEUED and conversation.eligible_since:
             conversation.waiting_rank = waiting_rank(conversation.priority, conversation.eligible_since)
         record(uow, conversation, TimelineKind.CHANGED)
