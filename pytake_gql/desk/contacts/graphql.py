@@ -5,8 +5,16 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from pytake_gql.desk.contacts import models, service
-from pytake_gql.desk.contacts.inputs import ContactFilter, CreateContactInput, UpdateContactInput
+from pytake_gql.desk.contacts import imports, merging, models, service
+from pytake_gql.desk.contacts.inputs import (
+    ContactFilter,
+    CreateContactInput,
+    DeleteContactInput,
+    ImportContactsInput,
+    MergeContactsInput,
+    UpdateContactInput,
+)
+from pytake_gql.desk.contacts.sheets import Rejected
 from pytake_gql.desk.tags.graphql import Tag
 from pytake_gql.kernel.errors import NotFound
 from pytake_gql.kernel.graphql.access import query
@@ -82,6 +90,33 @@ class ContactPayload:
 
 
 @object_type
+class RejectedRow:
+    """A row that was left out."""
+
+    line: int
+    """Where it begins in the text; the header row is line 1."""
+    reason: str
+    """What is wrong with it, in the caller's language."""
+
+    @classmethod
+    def of(cls, rejected: Rejected, locale: str) -> Self:
+        reasons = [": ".join((*problem.field[-1:], problem.message(locale))) for problem in rejected.problems]
+        return cls(line=rejected.line, reason="; ".join(reasons))
+
+
+@object_type
+class ImportContactsPayload:
+    """What became of the rows."""
+
+    created: int = 0
+    """How many contacts are new."""
+    updated: int = 0
+    """How many were known before, by their phone or e-mail address."""
+    rejected: list[RejectedRow] = strawberry.field(default_factory=list, description="The others, by line.")
+    user_errors: list[UserError] = user_errors()
+
+
+@object_type
 class ContactQuery:
     @query(Role.VIEWER)
     async def contacts(
@@ -132,3 +167,31 @@ class ContactMutation:
         """Changes the fields that are present."""
         row = await service.update(info.context.uow, local_id("Contact", input.id, "id"), input.given())
         return ContactPayload(contact=Contact.of(row))
+
+    @mutation(Role.AGENT)
+    async def merge_contacts(self, info: Info, input: MergeContactsInput) -> ContactPayload:
+        """Makes one contact of two that are one person.
+
+        Identities, conversations and tags go to the one kept, whose empty fields are filled. Where both had an open
+        conversation on one channel, the older is closed with a note.
+        """
+        keep_id = local_id("Contact", input.keep_id, "keep_id")
+        merge_id = local_id("Contact", input.merge_id, "merge_id")
+        return ContactPayload(contact=Contact.of(await merging.merge(info.context.uow, keep_id, merge_id)))
+
+    @mutation(Role.ORG_ADMIN)
+    async def delete_contact(self, info: Info, input: DeleteContactInput) -> ContactPayload:
+        """Erases the contact and, with it, its conversations' content; that they took place stays, for reports."""
+        row = await merging.erase(info.context.uow, local_id("Contact", input.id, "id"))
+        return ContactPayload(contact=Contact.of(row))
+
+    @mutation(Role.ORG_ADMIN)
+    async def import_contacts(self, info: Info, input: ImportContactsInput) -> ImportContactsPayload:
+        """Makes contacts of a table, and updates those whose phone or e-mail address is known.
+
+        What a row says replaces what was known, tags and attributes are added, and tags that are new are made; an
+        empty cell changes nothing. Rows that cannot be read are left out, the others are taken.
+        """
+        done = await imports.import_csv(info.context.uow, input.csv)
+        rejected = [RejectedRow.of(row, info.context.locale) for row in done.rejected]
+        return ImportContactsPayload(created=done.created, updated=done.updated, rejected=rejected)

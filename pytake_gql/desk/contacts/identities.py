@@ -15,8 +15,8 @@ from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
-PHONES = "contact phones"
-"""The turn of who says whose a phone is: taken before any row is locked, so that no phone gets two contacts."""
+WHO_IS_WHO = "contacts"
+"""The turn of who says which contact a phone or an id leads to: taken before any row is locked."""
 
 
 async def find_or_make(
@@ -84,7 +84,7 @@ async def make_by_phone(
     uow: UnitOfWork, channel_id: UUID, external_id: str, phone: str, known: Changes
 ) -> tuple[ContactIdentity, Contact]:
     """Gives the new identity to the contact that has this number, or makes both."""
-    await one_at_a_time(uow, PHONES)
+    await one_at_a_time(uow, WHO_IS_WHO)
     if found := await find(uow.session, channel_id, external_id):
         return found
     key = phones.canonical_key(phone)

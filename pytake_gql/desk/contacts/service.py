@@ -52,7 +52,7 @@ async def create(
 ) -> Contact:
     """Attributes are JSON from outside, checked here. TAKEN where another contact has the phone."""
     if phone:
-        await one_at_a_time(uow, identities.PHONES)
+        await one_at_a_time(uow, identities.WHO_IS_WHO)
     given = {"name": name, "phone": phone, "email": email, "attributes": {} if attributes is None else attributes}
     values = await _checked(uow, {**given, "tag_ids": tag_ids})
     contact = Contact(**values, created_at=uow.now())
@@ -66,7 +66,7 @@ async def create(
 async def update(uow: UnitOfWork, contact_id: UUID, changes: Changes) -> Contact:
     """`opted_out` stands for the instant: true keeps the first one, false forgets it."""
     if changes.get("phone"):
-        await one_at_a_time(uow, identities.PHONES)
+        await one_at_a_time(uow, identities.WHO_IS_WHO)
     contact = await get(uow, contact_id)
     values = await _checked(uow, changes, contact)
     for name in {"is_blocked", "opted_out"} & values.keys():
@@ -100,7 +100,7 @@ async def identify(
     that somebody claims finds nobody. Call it with one before any row is locked.
     """
     given = {"name": name, "email": email, "phone": phone, "attributes": attributes}
-    values = details.checked({key: value for key, value in given.items() if value}, await _country(uow), {})
+    values = details.checked({key: value for key, value in given.items() if value}, await country(uow), {})
     if "attributes" in values:
         values["attributes"] = custom.fitting(values["attributes"], await custom_fields.definitions(uow.session))
     identity, contact = await identities.find_or_make(uow, channel_id, external_id, values, proven_phone)
@@ -142,14 +142,20 @@ async def get(uow: UnitOfWork, contact_id: UUID, *path: str) -> Contact:
         contact = found.scalar_one_or_none()
         if contact is not None and contact.erased_at is None:
             return contact
-        at = await leads_to(uow.session, at) if contact is None else None
+        led = select(ContactRedirect.contact_id).where(ContactRedirect.id == at)
+        at = (await uow.session.execute(led)).scalar_one_or_none()
     raise not_found(*(path or ("id",)))
 
 
-async def leads_to(session: AsyncSession, contact_id: UUID) -> UUID | None:
-    """The contact that this one was merged into."""
-    statement = select(ContactRedirect.contact_id).where(ContactRedirect.id == contact_id)
-    return (await session.execute(statement)).scalar_one_or_none()
+async def current(uow: UnitOfWork, contact_id: UUID) -> Contact | None:
+    """The contact as it is now, or the one it was merged into; None once it is erased. Not locked."""
+    led = select(ContactRedirect.contact_id).where(ContactRedirect.id == contact_id)
+    is_asked = or_(col(Contact.id) == contact_id, col(Contact.id).in_(led))
+    found = await uow.session.execute(
+        select(Contact).where(is_asked, col(Contact.erased_at).is_(None)),
+        execution_options={"populate_existing": True},
+    )
+    return found.scalar_one_or_none()
 
 
 async def hold(uow: UnitOfWork, contact_id: UUID) -> bool:
@@ -223,7 +229,7 @@ async def _checked(uow: UnitOfWork, changes: Changes, contact: Contact | None = 
     given = {name: value for name, value in changes.items() if name != "tag_ids"}
     with problems.gather():
         known = await custom_fields.definitions(uow.session) if given.get("attributes") else {}
-        values = details.checked(given, await _country(uow), known)
+        values = details.checked(given, await country(uow), known)
     if "phone" in values:
         with problems.gather():
             values["phone_key"] = await _free_key(uow, values["phone"], contact)
@@ -252,7 +258,7 @@ def _change(uow: UnitOfWork, contact: Contact, values: Changes, others: Changes 
         uow.emit(ContactUpdated(entity_id=contact.id, changes=details.told(changed)))
 
 
-async def _country(uow: UnitOfWork) -> str:
+async def country(uow: UnitOfWork) -> str:
     """The country that a phone without a country code is read in."""
     statement = select(Organization.holiday_region).where(Organization.id == uow.organization_id)
     region = (await uow.session.execute(statement)).scalar_one_or_none()

@@ -4,11 +4,12 @@ Agents are locked FOR NO KEY UPDATE. Whoever has the conversation may write a me
 foreign key is checked under a lock that a plain FOR UPDATE would hold up: against the order.
 """
 
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlmodel import col, select
 
-from pytake_gql.desk.conversations.models import Conversation
+from pytake_gql.desk.conversations.models import Conversation, ConversationStatus
 from pytake_gql.desk.conversations.scope import visible_to
 from pytake_gql.kernel.errors import not_found
 from pytake_gql.kernel.locks import one_at_a_time
@@ -25,12 +26,7 @@ async def lock(uow: UnitOfWork, conversation_id: UUID, *path: str, besides: UUID
         async with uow.session.begin_nested() as attempt:
             agents = await _agents(uow, conversation_id)
             wanted = {agent for agent in (*agents, besides) if agent is not None}
-            await uow.session.execute(
-                select(Member.id)
-                .where(col(Member.id).in_(wanted))
-                .order_by(col(Member.id))
-                .with_for_update(key_share=True)
-            )
+            await _lock_agents(uow, wanted)
             statement = (
                 select(Conversation)
                 .where(Conversation.id == conversation_id, visible_to(uow.principal))
@@ -40,10 +36,41 @@ async def lock(uow: UnitOfWork, conversation_id: UUID, *path: str, besides: UUID
             conversation = (await uow.session.execute(statement)).scalar_one_or_none()
             if conversation is None:
                 raise not_found(*(path or ("id",)))
-            if {conversation.assignee_id, conversation.last_assignee_id} - {None} <= wanted:
+            if _agents_of(conversation) <= wanted:
                 return conversation
             # It changed hands between the two statements: the savepoint gives all locks back.
             await attempt.rollback()
+
+
+async def lock_all_of(uow: UnitOfWork, contact_ids: Collection[UUID]) -> Sequence[Conversation]:
+    """Every conversation of these contacts, by id, locked after the agents of the open ones.
+
+    Whatever the caller may see: it is for what happens to the contacts, whose rows are locked before.
+    """
+    theirs = col(Conversation.contact_id).in_(contact_ids)
+    agents = select(Conversation.assignee_id, Conversation.last_assignee_id)
+    while True:
+        async with uow.session.begin_nested() as attempt:
+            found = await uow.session.execute(agents.where(theirs, Conversation.status != ConversationStatus.CLOSED))
+            wanted = {agent for row in found for agent in row if agent is not None}
+            await _lock_agents(uow, wanted)
+            statement = select(Conversation).where(theirs).order_by(col(Conversation.id)).with_for_update()
+            locked = await uow.session.execute(statement, execution_options={"populate_existing": True})
+            held = locked.scalars().all()
+            still_open = [held_ for held_ in held if held_.status is not ConversationStatus.CLOSED]
+            if {agent for held_ in still_open for agent in _agents_of(held_)} <= wanted:
+                return held
+            await attempt.rollback()
+
+
+def _agents_of(conversation: Conversation) -> set[UUID]:
+    return {agent for agent in (conversation.assignee_id, conversation.last_assignee_id) if agent is not None}
+
+
+async def _lock_agents(uow: UnitOfWork, wanted: Collection[UUID]) -> None:
+    await uow.session.execute(
+        select(Member.id).where(col(Member.id).in_(wanted)).order_by(col(Member.id)).with_for_update(key_share=True)
+    )
 
 
 async def _agents(uow: UnitOfWork, conversation_id: UUID) -> tuple[UUID | None, UUID | None]:

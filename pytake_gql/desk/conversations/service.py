@@ -123,6 +123,12 @@ async def release(uow: UnitOfWork, conversation: Conversation) -> None:
 
 async def close(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
     conversation = await lock(uow, conversation_id)
+    await end(uow, conversation)
+    return conversation
+
+
+async def end(uow: UnitOfWork, conversation: Conversation) -> None:
+    """Closes one that is locked after its agent (D11)."""
     states.require(conversation.status, ConversationStatus.CLOSED)
     await release(uow, conversation)
     conversation.closed_at = uow.now()
@@ -130,7 +136,6 @@ async def close(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
     _become(
         uow, conversation, ConversationStatus.CLOSED, assignee=conversation.assignee_id, queue_id=conversation.queue_id
     )
-    return conversation
 
 
 async def snooze(uow: UnitOfWork, conversation_id: UUID, until: datetime) -> Conversation:
