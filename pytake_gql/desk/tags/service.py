@@ -76,7 +76,9 @@ async def named(uow: UnitOfWork, names: Iterable[str]) -> dict[str, Tag]:
 
     The names must be fit to be names. Nobody else makes tags until the commit.
     """
-    wanted = {name_key(name): name for name in names}
+    wanted: dict[str, str] = {}
+    for name in names:
+        wanted.setdefault(name_key(name), name)
     if not wanted:
         return {}
     await one_at_a_time(uow, _SUBJECT)

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from pytake_gql.desk.contacts import details
-from pytake_gql.kernel.errors import Refusal, UserErrorCode
-
+from pytake_gql.kernel.errors import Refusal
 
 WRONG_ATTRIBUTES = [
     (None, "REQUIRED", ()),
