@@ -110,8 +110,12 @@ def upgrade() -> None:
             op.execute(f"ALTER TABLE {table} {force} ROW LEVEL SECURITY")
         if force == "NO FORCE":
             op.execute(PHONE_KEYS)
-    op.create_unique_constraint(
-        op.f("uq_contacts_organization_id_phone_key"), "contacts", ["organization_id", "phone_key"]
+    op.create_index(
+        "uq_contacts_phone_key",
+        "contacts",
+        ["organization_id", "phone_key"],
+        unique=True,
+        postgresql_where=sa.text("phone_key IS NOT NULL"),
     )
     op.create_index(
         "ix_contacts_email", "contacts", ["organization_id", "email"], postgresql_where=sa.text("email IS NOT NULL")
@@ -131,9 +135,8 @@ def downgrade() -> None:
     op.execute(f"DROP FUNCTION {FUNCTION[0]}")
     op.execute("DROP POLICY IF EXISTS engine ON contacts")
     op.execute(f"REVOKE SELECT (organization_id, id, attributes) ON contacts FROM {ENGINE_ROLE}")
-    for index in ("ix_contacts_attributes", "ix_contacts_email"):
+    for index in ("ix_contacts_attributes", "ix_contacts_email", "uq_contacts_phone_key"):
         op.drop_index(index, table_name="contacts")
-    op.drop_constraint(op.f("uq_contacts_organization_id_phone_key"), "contacts", type_="unique")
     op.drop_column("contacts", "erased_at")
     op.drop_column("contacts", "phone_key")
     for table in reversed(TABLES):

@@ -68,7 +68,8 @@ async def _both(uow: UnitOfWork, keep_id: UUID, merge_id: UUID) -> tuple[Contact
     problems.raise_if_any()
     if ids[0] == ids[1]:
         refuse(UserErrorCode.INVALID, "A contact is not merged with itself.", "merge_id")
-    statement = select(Contact).where(col(Contact.id).in_(ids)).order_by(col(Contact.id)).with_for_update()
+    statement = select(Contact).where(col(Contact.id).in_(ids)).order_by(col(Contact.id))
+    statement = statement.with_for_update(key_share=True)
     locked = await uow.session.execute(statement, execution_options={"populate_existing": True})
     rows = {row.id: row for row in locked.scalars()}
     return rows[ids[0]], rows[ids[1]]

@@ -20,7 +20,12 @@ class Contact(TenantModel, table=True):
             postgresql_using="gin",
             postgresql_ops={"attributes": "jsonb_path_ops"},
         ),
-        sa.UniqueConstraint("organization_id", "phone_key"),
+        sa.Index(
+            "uq_contacts_phone_key",
+            *("organization_id", "phone_key"),
+            unique=True,
+            postgresql_where="phone_key IS NOT NULL",
+        ),
         within_organization(),
     )
 

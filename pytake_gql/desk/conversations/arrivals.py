@@ -37,7 +37,7 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
         if (found := await _find_open(uow, channel.id, contact.id)) is not None:
             return found
         if (last := await _find_reopenable(uow, channel.id, contact.id)) is not None:
-            if (reopened := await _reopen(uow, last, contact.id)) is not None:
+            if (reopened := await _reopen(uow, last, channel.id, contact.id)) is not None:
                 return reopened
         elif (made := await _insert(uow, channel, contact)) is not None:
             await service.enqueue(uow, made, channel.queue_id)
@@ -46,16 +46,17 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
         contact = await _present(uow, contact)
 
 
-async def _reopen(uow: UnitOfWork, conversation_id: UUID, contact_id: UUID) -> Conversation | None:
-    """The conversation, locked and open; None for one that was moved to another contact."""
+async def _reopen(uow: UnitOfWork, conversation_id: UUID, channel_id: UUID, contact_id: UUID) -> Conversation | None:
+    """The conversation, locked and open; None for one that is the contact's last no more, once it was merged."""
     async with uow.session.begin_nested() as attempt:
         closed = await lock(uow, conversation_id)
-        if closed.contact_id != contact_id:
-            # The savepoint gives the lock back: contacts come first.
+        if closed.status is not ConversationStatus.CLOSED:
+            return closed
+        if await _find_reopenable(uow, channel_id, contact_id) != conversation_id:
+            # The savepoint gives the lock back: the other one is looked for anew.
             await attempt.rollback()
             return None
-    if closed.status is ConversationStatus.CLOSED:
-        await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
+    await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
     return closed
 
 

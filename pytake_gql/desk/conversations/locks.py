@@ -34,11 +34,11 @@ async def lock(uow: UnitOfWork, conversation_id: UUID, *path: str, besides: UUID
                 .execution_options(populate_existing=True)
             )
             conversation = (await uow.session.execute(statement)).scalar_one_or_none()
-            if conversation is None:
+            if conversation is None and not await _is_visible(uow, conversation_id):
                 raise not_found(*(path or ("id",)))
-            if _agents_of(conversation) <= wanted:
+            if conversation is not None and _agents_of(conversation) <= wanted:
                 return conversation
-            # It changed hands between the two statements: the savepoint gives all locks back.
+            # It changed hands, or its contact was merged, between the statements: the savepoint gives all locks back.
             await attempt.rollback()
 
 
@@ -65,6 +65,12 @@ async def lock_all_of(uow: UnitOfWork, contact_ids: Collection[UUID]) -> Sequenc
 
 def _agents_of(conversation: Conversation) -> set[UUID]:
     return {agent for agent in (conversation.assignee_id, conversation.last_assignee_id) if agent is not None}
+
+
+async def _is_visible(uow: UnitOfWork, conversation_id: UUID) -> bool:
+    """Whether the caller may see it now: while a lock is waited for, what decides that may become another."""
+    statement = select(Conversation.id).where(Conversation.id == conversation_id, visible_to(uow.principal))
+    return (await uow.session.execute(statement)).first() is not None
 
 
 async def _lock_agents(uow: UnitOfWork, wanted: Collection[UUID]) -> None:
