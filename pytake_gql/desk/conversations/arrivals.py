@@ -10,7 +10,7 @@ from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations import departed, service
-from pytake_gql.desk.conversations.locks import lock
+from pytake_gql.desk.conversations.locks import lock, lock_if
 from pytake_gql.desk.conversations.models import (
     Conversation,
     ConversationCounter,
@@ -48,15 +48,14 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
 
 async def _reopen(uow: UnitOfWork, conversation_id: UUID, channel_id: UUID, contact_id: UUID) -> Conversation | None:
     """The conversation, locked and open; None for one that is the contact's last no more, once it was merged."""
-    async with uow.session.begin_nested() as attempt:
-        closed = await lock(uow, conversation_id)
-        if closed.status is not ConversationStatus.CLOSED:
-            return closed
-        if await _find_reopenable(uow, channel_id, contact_id) != conversation_id:
-            # The savepoint gives the lock back: the other one is looked for anew.
-            await attempt.rollback()
-            return None
-    await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
+
+    async def is_open_or_last(found: Conversation) -> bool:
+        is_closed = found.status is ConversationStatus.CLOSED
+        return not is_closed or await _find_reopenable(uow, channel_id, contact_id) == found.id
+
+    closed = await lock_if(uow, conversation_id, is_open_or_last)
+    if closed is not None and closed.status is ConversationStatus.CLOSED:
+        await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
     return closed
 
 

@@ -4,7 +4,7 @@ Agents are locked FOR NO KEY UPDATE. Whoever has the conversation may write a me
 foreign key is checked under a lock that a plain FOR UPDATE would hold up: against the order.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -22,6 +22,24 @@ async def lock(uow: UnitOfWork, conversation_id: UUID, *path: str, besides: UUID
 
     What the caller may not see is the refusal NOT_FOUND under that path (`id` by default).
     """
+    conversation = await lock_if(uow, conversation_id, besides=besides)
+    if conversation is None:
+        raise not_found(*(path or ("id",)))
+    return conversation
+
+
+async def lock_if(
+    uow: UnitOfWork,
+    conversation_id: UUID,
+    is_wanted: Callable[[Conversation], Awaitable[bool]] | None = None,
+    *,
+    besides: UUID | None = None,
+) -> Conversation | None:
+    """As `lock`; None, with nothing locked, for what the caller may not see, or what is not wanted once it is locked.
+
+    Not wanted must be said here, not around it: PostgreSQL gives a lock back, and tells those who wait for it, when
+    the very savepoint that took it is rolled back, but not when one around that is.
+    """
     while True:
         async with uow.session.begin_nested() as attempt:
             agents = await _agents(uow, conversation_id)
@@ -34,12 +52,15 @@ async def lock(uow: UnitOfWork, conversation_id: UUID, *path: str, besides: UUID
                 .execution_options(populate_existing=True)
             )
             conversation = (await uow.session.execute(statement)).scalar_one_or_none()
-            if conversation is None and not await _is_visible(uow, conversation_id):
-                raise not_found(*(path or ("id",)))
+            is_over = conversation is None and not await _is_visible(uow, conversation_id)
             if conversation is not None and _agents_of(conversation) <= wanted:
-                return conversation
+                if is_wanted is None or await is_wanted(conversation):
+                    return conversation
+                is_over = True
             # It changed hands, or its contact was merged, between the statements: the savepoint gives all locks back.
             await attempt.rollback()
+        if is_over:
+            return None
 
 
 async def lock_all_of(uow: UnitOfWork, contact_ids: Collection[UUID]) -> Sequence[Conversation]:
