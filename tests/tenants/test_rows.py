@@ -36,6 +36,7 @@ TOLD_ACROSS = {
         *("account_id", "organization_id", "home_organization_id", "member_id", "role", "scope", "name", "locale"),
     },
     "engine_channel_organization": {"uuid"},
+    "engine_contacts_with": {"uuid"},
     "engine_due_messages": {"organization_id", "message_id"},
     "engine_due_sla_clocks": {"organization_id", "conversation_id"},
     "engine_due_snoozes": {"organization_id", "conversation_id"},
