@@ -203,6 +203,9 @@ async def update(uow: UnitOfWork, conversation_id: UUID, changes: Changes) -> Co
         if conversation.status is ConversationStatus.QUEUED and conversation.eligible_since:
             conversation.waiting_rank = waiting_rank(conversation.priority, conversation.eligible_since)
         record(uow, conversation, TimelineKind.CHANGED)
+        if subject := changed.get("subject"):
+            # It may tell of the contact: erasing one could not take it out of the audit log.
+            changed["subject"] = {"from": bool(subject["from"]), "to": bool(subject["to"])}
         uow.emit(events.ConversationChanged(entity_id=conversation.id, changes=changed))
     return conversation
 
