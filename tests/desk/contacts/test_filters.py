@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
 
+from pytake_gql.desk.contacts import service
 from pytake_gql.desk.contacts.models import ContactTag
 from pytake_gql.desk.tags.models import Tag
 from pytake_gql.insight.audit.models import AuditEntry
@@ -112,8 +113,18 @@ async def test_contacts_are_found_that_are_equal_in_every_attribute_given(desk: 
     assert await names(desk, attributes={"plano": ["Ouro"]}) == []
     assert await names(desk, attributes={}) == ["Caio", "Bia", "Ana"]
     assert await names(desk, attributes={"plano": "Ouro"}, isBlocked=True) == []
-    for wrong in ([], "plano", 3, {"plano": "a\0b"}):
+    wrongs: list[Any] = [[], "plano", 3, {"plano": "a\0b"}]
+    for wrong in wrongs:
         assert await desk.agent.code(LIST, filter={"attributes": wrong}) == "BAD_USER_INPUT"
+
+
+async def test_attributes_that_many_have_are_found_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From some number on the list is walked instead of the index asked: the answer is the same."""
+    monkeypatch.setattr(service, "_FEW", 2)
+    for name, plan in (("Ana", "Ouro"), ("Bia", "Prata"), ("Caio", "Ouro"), ("Davi", "Ouro")):
+        await desk.agent.ask(CREATE, input={"name": name, "attributes": {"plano": plan}})
+    assert await names(desk, attributes={"plano": "Ouro"}) == ["Davi", "Caio", "Ana"]
+    assert await names(desk, attributes={"plano": "Prata"}) == ["Bia"]
 
 
 async def test_what_is_found_is_paged_and_its_tags_are_read_at_once(desk: Desk) -> None:

@@ -230,7 +230,7 @@ async def test_d30_nothing_is_lost_that_contacts_write_while_they_are_merged(des
                 assert told["userErrors"] == []
         texts = [f"{who}-{number}" for number in range(5) for who in range(2)]
         wrote = [said(desk, visitors[int(text[0])], text) for text in texts]
-        wrote.insert(3, merge(desk, *people))  # type: ignore[arg-type]
+        wrote.insert(3, merge(desk, *people))
         await asyncio.gather(*wrote)
         found = (await desk.admin.ask(TALKS, id=gid(people[0])))["nodes"]
         said_ = [message["text"] for node in found for message in node["messages"]["nodes"] if not message["isNote"]]
