@@ -47,11 +47,16 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
 
 
 async def _reopen(uow: UnitOfWork, conversation_id: UUID, channel_id: UUID, contact_id: UUID) -> Conversation | None:
-    """The conversation, locked and open; None for one that is the contact's last no more, once it was merged."""
+    """The conversation, locked and open.
+
+    None for one that is the contact's last no more, once it was merged, and for one whose contact was erased.
+    """
 
     async def is_open_or_last(found: Conversation) -> bool:
-        is_closed = found.status is ConversationStatus.CLOSED
-        return not is_closed or await _find_reopenable(uow, channel_id, contact_id) == found.id
+        if found.status is not ConversationStatus.CLOSED:
+            return True
+        is_last = await _find_reopenable(uow, channel_id, contact_id) == found.id
+        return is_last and await contacts.current(uow, contact_id) is not None
 
     closed = await lock_if(uow, conversation_id, is_open_or_last)
     if closed is not None and closed.status is ConversationStatus.CLOSED:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.conversations import events, overflow, states
 from pytake_gql.desk.conversations.locks import lock
 from pytake_gql.desk.conversations.models import (
@@ -179,6 +180,8 @@ async def reopen(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
         return conversation
     if conversation.status is not ConversationStatus.CLOSED:
         refuse(UserErrorCode.WRONG_STATE, "Only a closed or snoozed conversation can be reopened.", "id")
+    if await contacts.current(uow, conversation.contact_id) is None:
+        refuse(UserErrorCode.WRONG_STATE, "The contact was erased.", "id")
     if await _has_open(uow, conversation.channel_id, conversation.contact_id):
         refuse(UserErrorCode.CONFLICT, "The contact has another open conversation on this channel.", "id")
     await hand_back(uow, conversation, reason=MoveReason.REOPENED)

@@ -1,5 +1,6 @@
 """Erasing a contact, through the door: what is gone, and what stays."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from sqlmodel import col, select
 
 from pytake_gql.desk.contacts.models import Contact, ContactTag
-from pytake_gql.desk.conversations.models import Message, TimelineEntry
+from pytake_gql.desk.conversations.models import Conversation, Message, TimelineEntry
 from pytake_gql.desk.tags.models import Tag
 from pytake_gql.insight.audit.models import AuditEntry
 from pytake_gql.kernel.ids import global_id
@@ -120,6 +121,8 @@ async def test_d31_that_and_when_it_took_place_stays_for_reports(desk: Desk) -> 
             },
         }
     ]
+    reopen = "mutation ($id: ID!) { reopenConversation(input: {id: $id}) { userErrors { code field } } }"
+    assert (await desk.agent.ask(reopen, id=talk))["userErrors"] == [{"code": "WRONG_STATE", "field": ["id"]}]
     async with desk.make.ports.database.session(desk.organization.id) as session:
         assert await session.scalar(select(Member.load).where(Member.id == desk.agent_member.id)) == 0
         said = (await session.execute(select(Message).order_by(col(Message.seq)))).scalars().all()
@@ -162,3 +165,32 @@ async def test_g2_admins_erase(desk: Desk, make: Factory) -> None:
     ):
         async with make.ports.database.session(organization_id) as session:
             assert (await session.get_one(Contact, (organization_id, id_))).name == name
+
+
+async def test_erasing_a_contact_that_writes_meanwhile_leaves_no_word_of_it(desk: Desk) -> None:
+    """What comes before is emptied, what comes after is a new contact's: never half of both."""
+    for is_closed in (False, True):
+        visitor = await desk.make.visitor(desk.channel)
+        client = Client(desk.http, visitor.token)
+        assert (await client.ask(SAY, text="antes 0"))["userErrors"] == []
+        async with desk.make.ports.database.session(desk.organization.id) as session:
+            statement = select(Conversation).order_by(col(Conversation.number).desc()).limit(1)
+            begun = (await session.execute(statement)).scalar_one()
+        if is_closed:
+            close = "mutation ($id: ID!) { closeConversation(input: {id: $id}) { userErrors { code } } }"
+            told = await desk.admin.ask(close, id=global_id("Conversation", begun.id))
+            assert told["userErrors"] == []
+        wrote = [client.ask(SAY, text=f"meio {number}") for number in range(6)]
+        wrote.insert(3, desk.admin.ask(ERASE, id=global_id("Contact", begun.contact_id)))
+        told = await asyncio.gather(*wrote)
+        erased = told.pop(3)
+        assert erased["userErrors"] == []
+        codes = {error["code"] for answer in told for error in answer["userErrors"]}
+        assert codes <= {"CONFLICT", "NOT_FOUND"}  # who meets the erasure is told to try again
+        assert (await client.ask(SAY, text="depois"))["userErrors"] == []
+        async with desk.make.ports.database.session(desk.organization.id) as session:
+            theirs = select(Message.text).join(Conversation, col(Conversation.id) == Message.conversation_id)
+            left = theirs.where(Conversation.contact_id == begun.contact_id)
+            assert set((await session.execute(left)).scalars()) == {None}
+            statement = select(Conversation.status).where(Conversation.contact_id == begun.contact_id)
+            assert set((await session.execute(statement)).scalars()) == {"CLOSED"}
