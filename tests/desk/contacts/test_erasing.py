@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import col, select
 
 from pytake_gql.desk.contacts.models import Contact, ContactTag
-from pytake_gql.desk.conversations.models import Conversation, Message, TimelineEntry
+from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, Message, TimelineEntry
 from pytake_gql.desk.tags.models import Tag
 from pytake_gql.insight.audit.models import AuditEntry
 from pytake_gql.kernel.ids import global_id
@@ -192,5 +192,5 @@ async def test_erasing_a_contact_that_writes_meanwhile_leaves_no_word_of_it(desk
             theirs = select(Message.text).join(Conversation, col(Conversation.id) == Message.conversation_id)
             left = theirs.where(Conversation.contact_id == begun.contact_id)
             assert set((await session.execute(left)).scalars()) == {None}
-            statement = select(Conversation.status).where(Conversation.contact_id == begun.contact_id)
-            assert set((await session.execute(statement)).scalars()) == {"CLOSED"}
+            statuses = select(Conversation.status).where(Conversation.contact_id == begun.contact_id)
+            assert set((await session.execute(statuses)).scalars()) == {ConversationStatus.CLOSED}

@@ -198,9 +198,10 @@ async def test_d30_two_imports_of_one_table_at_once_make_each_contact_once(shop:
 
 async def test_the_largest_table_takes_few_statements(shop: Shop) -> None:
     """A request of 256 kB, imported twice: made, then updated."""
-    rows = [f"Cliente {n:04},+5511987{n:06},c{n:04}@example.com,{n % 7}" for n in range(5_000)]
-    csv = "name,phone,email,tags\n" + "\n".join(rows)
+    rows = [f"Cliente {n:04},+5511987{n:06},c{n:04}@example.com,{n % 7},{'rua ' * 7}{n:04}" for n in range(3_200)]
+    csv = "name,phone,email,tags,endereço\n" + "\n".join(rows)
     csv = csv[: csv.rindex("\n", 0, 255_000)]
+    assert len(csv) > 250_000
     count = csv.count("\n")
     statements: list[str] = []
 
