@@ -14,6 +14,8 @@ from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.desk.channels.events import ChannelDeleted
 from pytake_gql.desk.channels.models import ChannelKind
+from pytake_gql.desk.contacts.events import ContactErased, ContactMerged
+from pytake_gql.desk.conversations import ownership
 from pytake_gql.desk.conversations.events import (
     ConversationAssigned,
     ConversationClosed,
@@ -92,6 +94,8 @@ def listeners() -> Listeners:
     heard.on(DepartmentDeleted, queues.refuse_while_queues_stand)
     heard.on(QueueDeleted, departures.on_queue_deleted)
     heard.on(ChannelDeleted, departures.on_channel_deleted)
+    heard.on(ContactMerged, ownership.on_contact_merged)
+    heard.on(ContactErased, ownership.on_contact_erased)
     heard.on(MemberAvailabilityChanged, departures.on_availability_changed)
     heard.on(MemberDeactivated, departures.on_member_deactivated)
     heard.on(MemberRemoved, departures.on_member_removed)

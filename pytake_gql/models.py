@@ -1,6 +1,7 @@
 """Every table, imported so that the metadata is whole: for migrations and for tests that walk it."""
 
 from pytake_gql.desk.attachments import models as attachments
+from pytake_gql.desk.attributes import models as attributes
 from pytake_gql.desk.canned_responses import models as canned_responses
 from pytake_gql.desk.channels import models as channels
 from pytake_gql.desk.contacts import models as contacts
@@ -10,6 +11,7 @@ from pytake_gql.desk.queues import models as queues
 from pytake_gql.desk.routing import models as routing
 from pytake_gql.desk.skills import models as skills
 from pytake_gql.desk.sla import models as sla
+from pytake_gql.desk.tags import models as tags
 from pytake_gql.insight.audit import models as audit
 from pytake_gql.insight.notifications import models as notifications
 from pytake_gql.kernel import idempotency, vault
@@ -20,6 +22,7 @@ from pytake_gql.tenancy.organizations import models as organizations
 
 __all__ = [
     "attachments",
+    "attributes",
     "audit",
     "auth",
     "canned_responses",
@@ -36,5 +39,6 @@ __all__ = [
     "routing",
     "skills",
     "sla",
+    "tags",
     "vault",
 ]

@@ -1,6 +1,7 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
 from pytake_gql.desk.attachments.graphql import AttachmentMutation
+from pytake_gql.desk.attributes.graphql import ContactAttributeMutation, ContactAttributeQuery
 from pytake_gql.desk.canned_responses.graphql import CannedResponseMutation, CannedResponseQuery
 from pytake_gql.desk.channels.graphql import ChannelMutation, ChannelQuery
 from pytake_gql.desk.contacts.graphql import ContactMutation, ContactQuery
@@ -13,6 +14,7 @@ from pytake_gql.desk.routing.graphql import RoutingMutation
 from pytake_gql.desk.routing.live import RoutingSubscription
 from pytake_gql.desk.skills.graphql import SkillMutation, SkillQuery
 from pytake_gql.desk.sla.graphql import SlaClock
+from pytake_gql.desk.tags.graphql import TagMutation, TagQuery
 from pytake_gql.desk.visitors.graphql import VisitorMutation, VisitorQuery
 from pytake_gql.desk.visitors.live import VisitorSubscription
 from pytake_gql.insight.audit.graphql import AuditQuery
@@ -39,6 +41,8 @@ class Query(
     DepartmentQuery,
     SkillQuery,
     QueueQuery,
+    TagQuery,
+    ContactAttributeQuery,
     ContactQuery,
     ChannelQuery,
     ConversationQuery,
@@ -58,6 +62,8 @@ class Mutation(
     DepartmentMutation,
     SkillMutation,
     QueueMutation,
+    TagMutation,
+    ContactAttributeMutation,
     ContactMutation,
     ChannelMutation,
     ConversationMutation,

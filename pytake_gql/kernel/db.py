@@ -4,7 +4,7 @@ Three locks, each of which holds alone: composite keys, the session's criterion 
 with the value that `TenantConnection` sends along with BEGIN.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -15,6 +15,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
@@ -81,6 +82,13 @@ def within_organization() -> sa.ForeignKeyConstraint:
 
 class TenancyViolation(Exception):
     """A programming fault: a row of one organization in a session of another."""
+
+
+def unnested(**columns: tuple[sa.types.TypeEngine[Any], Sequence[Any]]) -> sa.TableValuedAlias:
+    """Values from outside as a table, each column of a type: one statement writes any number of rows."""
+    arrays = [sa.cast(list(values), ARRAY(kind)) for kind, values in columns.values()]
+    heads = [sa.column(name, kind) for name, (kind, _) in columns.items()]
+    return sa.func.unnest(*arrays).table_valued(*heads, name="given").render_derived()
 
 
 class TenantConnection(asyncpg.Connection):

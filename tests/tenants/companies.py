@@ -12,11 +12,15 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
+from pytake_gql.desk.attributes.models import ContactAttribute, ContactAttributeKind
 from pytake_gql.desk.channels.models import Channel
+from pytake_gql.desk.contacts.models import ContactRedirect, ContactTag
+from pytake_gql.desk.conversations.models import ConversationTag
 from pytake_gql.desk.queues.models import Queue, QueueSkill, RoutingStrategy
 from pytake_gql.desk.routing.models import RoutingDecision
+from pytake_gql.desk.tags.models import Tag
 from pytake_gql.insight.notifications.models import Notification, NotificationKind
-from pytake_gql.kernel.ids import global_id
+from pytake_gql.kernel.ids import global_id, id_of
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.auth import passwords
 from pytake_gql.tenancy.members.models import Account, Availability
@@ -55,6 +59,7 @@ _UNMARKED = {
     "opening_hours",
     "data",
     "mime_type",
+    "phone_key",
 }
 _DISTINCT = 12
 """Characters from which on a text is nobody else's by chance."""
@@ -121,9 +126,10 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     active, closed, waiting, message, visitor = await _talk(make, http, channel, agent)
     canned = await _made(boss, _CANNED, "cannedResponse", shortcut=uuid4().hex[:8], text=f"Bom dia {uuid4().hex}")
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
-    conversation = UUID(active.rpartition("_")[2])
+    conversation, contact = id_of(active), await _contact(boss, active)
     notification = _notification(make, admin.member.id, conversation, channel.id)
     await make.save(organization.id, _decision(make, conversation, agent.member.id), notification)
+    tag, attribute = await _described(make, organization, id_of(contact), conversation)
     return Company(
         organization=organization,
         admin=admin,
@@ -140,7 +146,9 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Queue": global_id("Queue", queue.id),
             "Skill": global_id("Skill", skill.id),
             "Channel": channel_id,
-            "Contact": await _contact(boss, active),
+            "Contact": contact,
+            "ContactAttribute": global_id("ContactAttribute", attribute.id),
+            "Tag": global_id("Tag", tag.id),
             "Conversation": active,
             "Message": message,
             "Attachment": await _enclosed(boss, message),
@@ -176,6 +184,20 @@ def _notification(make: Factory, member_id: UUID, conversation_id: UUID, channel
         channel_id=channel_id,
         created_at=make.ports.clock.now(),
     )
+
+
+async def _described(
+    make: Factory, organization: Organization, contact_id: UUID, conversation_id: UUID
+) -> tuple[Tag, ContactAttribute]:
+    """A tag on both, a custom field, and an id that was merged into the contact."""
+    name = f"Etiqueta {uuid4().hex[:8]}"
+    tag = Tag(name=name, name_key=name.casefold())
+    attribute = ContactAttribute(key=uuid4().hex, name="Plano", kind=ContactAttributeKind.CHOICE, choices=["Ouro"])
+    on_contact = ContactTag(contact_id=contact_id, tag_id=tag.id)
+    on_conversation = ConversationTag(conversation_id=conversation_id, tag_id=tag.id)
+    await make.save(organization.id, tag, attribute, on_contact, on_conversation)
+    await make.save(organization.id, ContactRedirect(contact_id=contact_id))
+    return tag, attribute
 
 
 async def _account(make: Factory) -> Account:

@@ -33,6 +33,8 @@ _TYPES = {
     "ConversationFilter.assigneeIds": "Member",
     "SendMessageInput.replyToId": "Message",
     "RemoveMemberInput.reassignToId": "Member",
+    "MergeContactsInput.keepId": "Contact",
+    "MergeContactsInput.mergeId": "Contact",
     "RevokeSessionInput.id": "ActiveSession",
 }
 # Doors that everybody may enter, whatever organization is behind them.

@@ -38,6 +38,7 @@ TOLD_ACROSS = {
     },
     "engine_channel_organization": {"uuid"},
     "engine_discard_file": {"trigger"},
+    "engine_contacts_with": {"uuid"},
     "engine_due_messages": {"organization_id", "message_id"},
     "engine_due_sla_clocks": {"organization_id", "conversation_id"},
     "engine_due_snoozes": {"organization_id", "conversation_id"},

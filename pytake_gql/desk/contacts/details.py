@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-import phonenumbers
-
+from pytake_gql.desk.attributes import values as custom
+from pytake_gql.desk.contacts import phones
 from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, Verbatim, refuse
 from pytake_gql.kernel.events import Changes
@@ -15,11 +15,15 @@ LONGEST_VALUE = 2000
 LARGEST_NUMBER = 2**53
 """JSON numbers beyond it are not the same in every client."""
 
+PERSONAL = frozenset({"name", "phone", "email", "attributes"})
+"""What erasing a contact takes away: nothing that cannot be erased, such as the audit log, may hold it."""
 
-def checked(given: Changes, region: str) -> Changes:
+
+def checked(given: Changes, region: str, definitions: custom.Definitions) -> Changes:
     """The given fields as they are stored, or a refusal that names all that is wrong.
 
-    `region` is the ISO 3166 country that a phone without a country code is read in.
+    `region` is the ISO 3166 country that a phone without a country code is read in; `definitions` are those of the
+    organization's custom fields.
     """
     problems, values = Problems(), dict(given)
     with problems.gather():
@@ -27,29 +31,25 @@ def checked(given: Changes, region: str) -> Changes:
             values["name"] = text.optional_line(given["name"], "name")
     with problems.gather():
         if "phone" in given:
-            values["phone"] = phone(given["phone"], region, "phone")
+            values["phone"] = phones.e164(given["phone"], region, "phone")
     with problems.gather():
         if "email" in given:
             values["email"] = text.email(given["email"], "email") if (given["email"] or "").strip() else None
     with problems.gather():
         if "attributes" in given:
             values["attributes"] = attributes(given["attributes"], "attributes")
+            custom.check(values["attributes"], definitions, "attributes")
     problems.raise_if_any()
     return values
 
 
-def phone(number: str | None, region: str, *path: str) -> str | None:
-    """In E.164; None for an empty one."""
-    trimmed = (number or "").strip()
-    if not trimmed:
-        return None
-    try:
-        parsed = phonenumbers.parse(trimmed, region)
-    except phonenumbers.NumberParseException:
-        parsed = None
-    if parsed is None or not phonenumbers.is_possible_number(parsed) or parsed.extension:
-        refuse(UserErrorCode.INVALID, "This is no phone number.", *path)
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+def told(changes: Changes) -> Changes:
+    """As the audit log may keep them: of what is personal only whether it was and is known."""
+    return {
+        name: {"from": bool(change["from"]), "to": bool(change["to"])} if name in PERSONAL else change
+        for name, change in changes.items()
+        if name != "phone_key"
+    }
 
 
 def attributes(given: Any, *path: str) -> dict[str, str | int | float | bool]:

@@ -5,14 +5,25 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from pytake_gql.desk.contacts import models, service
+from pytake_gql.desk.contacts import imports, merging, models, service
+from pytake_gql.desk.contacts.inputs import (
+    ContactFilter,
+    CreateContactInput,
+    DeleteContactInput,
+    ImportContactsInput,
+    MergeContactsInput,
+    UpdateContactInput,
+)
+from pytake_gql.desk.contacts.sheets import Rejected
+from pytake_gql.desk.tags.graphql import Tag
+from pytake_gql.kernel.errors import NotFound
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.connections import Connection, connection
 from pytake_gql.kernel.graphql.context import Info
-from pytake_gql.kernel.graphql.mutation import UserError, local_id, mutation, present, user_errors
+from pytake_gql.kernel.graphql.mutation import UserError, local_id, local_ids, mutation, user_errors
 from pytake_gql.kernel.graphql.node import Node, find, finds
-from pytake_gql.kernel.graphql.types import input_type, object_type
-from pytake_gql.kernel.ids import global_id
+from pytake_gql.kernel.graphql.types import field, object_type
+from pytake_gql.kernel.ids import global_id, id_of
 from pytake_gql.kernel.pagination import window
 from pytake_gql.kernel.principal import Role
 
@@ -36,6 +47,11 @@ class Contact(Node):
     created_at: datetime
     """When the contact became known."""
 
+    @field
+    async def tags(self, info: Info) -> list[Tag]:
+        """In alphabetical order."""
+        return [Tag.of(row) for row in await info.context.load(service.tags_of, id_of(self.id)) or []]
+
     @classmethod
     def of(cls, row: models.Contact) -> Self:
         return cls(
@@ -53,60 +69,15 @@ class Contact(Node):
 @finds("Contact")
 async def find_contact(info: Info, id_: UUID) -> Contact | None:
     row = await info.context.load(service.by_ids, id_)
-    return Contact.of(row) if row else None
+    return Contact.of(row) if row and row.erased_at is None else None
 
 
-@input_type
-class ContactFilter:
-    """Which contacts are wanted: those that fit everything given."""
-
-    search: str | None = None
-    """In name, phone and e-mail.
-
-    All words must be there or begin so, without regard to accents, case or order; a phone is found by any four digits
-    in a row. Of what very many contacts hold, the newest are found.
-    """
-    is_blocked: bool | None = None
-    """Only those that are blocked, or only those that are not."""
-    opted_out: bool | None = None
-    """Only those that asked for no more proactive messages, or only those that did not."""
-
-    def criteria(self) -> service.Criteria:
-        return service.Criteria(search=self.search, is_blocked=self.is_blocked, opted_out=self.opted_out)
-
-
-@input_type
-class CreateContactInput:
-    """A contact that the team knows before it writes."""
-
-    name: str | None = None
-    """As the contact is called."""
-    phone: str | None = None
-    """A phone number; without a country code one of the organization's country."""
-    email: str | None = None
-    """An e-mail address."""
-    attributes: JSON | None = None
-    """Flat: key to text, number, true or false; at most 100 keys."""
-
-
-@input_type
-class UpdateContactInput:
-    """What is to change; absent fields stay as they are."""
-
-    id: strawberry.ID
-    """The contact."""
-    name: strawberry.Maybe[str | None]
-    """As the contact is called."""
-    phone: strawberry.Maybe[str | None]
-    """A phone number; without a country code one of the organization's country."""
-    email: strawberry.Maybe[str | None]
-    """An e-mail address."""
-    attributes: strawberry.Maybe[JSON | None]
-    """All attributes from then on."""
-    is_blocked: strawberry.Maybe[bool | None]
-    """Whether what the contact writes is kept out."""
-    opted_out: strawberry.Maybe[bool | None]
-    """Whether the contact wants no more proactive messages."""
+async def load_contact(info: Info, id_: UUID) -> Contact:
+    """The contact of something that it has, also one of which only that is left."""
+    row = await info.context.load(service.by_ids, id_)
+    if row is None:
+        raise NotFound
+    return Contact.of(row)
 
 
 @object_type
@@ -115,6 +86,33 @@ class ContactPayload:
 
     contact: Contact | None = None
     """Null when nothing changed."""
+    user_errors: list[UserError] = user_errors()
+
+
+@object_type
+class RejectedRow:
+    """A row that was left out."""
+
+    line: int
+    """Where it begins in the text; the header row is line 1."""
+    reason: str
+    """What is wrong with it, in the caller's language."""
+
+    @classmethod
+    def of(cls, rejected: Rejected, locale: str) -> Self:
+        reasons = [": ".join((*problem.field[-1:], problem.message(locale))) for problem in rejected.problems]
+        return cls(line=rejected.line, reason="; ".join(reasons))
+
+
+@object_type
+class ImportContactsPayload:
+    """What became of the rows."""
+
+    created: int = 0
+    """How many contacts are new."""
+    updated: int = 0
+    """How many were known before, by their phone or e-mail address."""
+    rejected: list[RejectedRow] = strawberry.field(default_factory=list, description="The others, by line.")
     user_errors: list[UserError] = user_errors()
 
 
@@ -160,11 +158,40 @@ class ContactMutation:
             phone=input.phone,
             email=input.email,
             attributes=input.attributes,
+            tag_ids=local_ids("Tag", input.tag_ids or (), "tag_ids"),
         )
         return ContactPayload(contact=Contact.of(row))
 
     @mutation(Role.AGENT)
     async def update_contact(self, info: Info, input: UpdateContactInput) -> ContactPayload:
         """Changes the fields that are present."""
-        row = await service.update(info.context.uow, local_id("Contact", input.id, "id"), present(input))
+        row = await service.update(info.context.uow, local_id("Contact", input.id, "id"), input.given())
         return ContactPayload(contact=Contact.of(row))
+
+    @mutation(Role.AGENT)
+    async def merge_contacts(self, info: Info, input: MergeContactsInput) -> ContactPayload:
+        """Makes one contact of two that are one person.
+
+        Identities, conversations and tags go to the one kept, whose empty fields are filled. Where both had an open
+        conversation on one channel, the older is closed with a note.
+        """
+        keep_id = local_id("Contact", input.keep_id, "keep_id")
+        merge_id = local_id("Contact", input.merge_id, "merge_id")
+        return ContactPayload(contact=Contact.of(await merging.merge(info.context.uow, keep_id, merge_id)))
+
+    @mutation(Role.ORG_ADMIN)
+    async def delete_contact(self, info: Info, input: DeleteContactInput) -> ContactPayload:
+        """Erases the contact and, with it, its conversations' content; that they took place stays, for reports."""
+        row = await merging.erase(info.context.uow, local_id("Contact", input.id, "id"))
+        return ContactPayload(contact=Contact.of(row))
+
+    @mutation(Role.ORG_ADMIN)
+    async def import_contacts(self, info: Info, input: ImportContactsInput) -> ImportContactsPayload:
+        """Makes contacts of a table, and updates those whose phone or e-mail address is known.
+
+        What a row says replaces what was known, tags and attributes are added, and tags that are new are made; an
+        empty cell changes nothing. Rows that cannot be read are left out, the others are taken.
+        """
+        done = await imports.import_csv(info.context.uow, input.csv)
+        rejected = [RejectedRow.of(row, info.context.locale) for row in done.rejected]
+        return ImportContactsPayload(created=done.created, updated=done.updated, rejected=rejected)

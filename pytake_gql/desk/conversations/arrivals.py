@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel
+from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations import departed, service
-from pytake_gql.desk.conversations.locks import lock, opening
+from pytake_gql.desk.conversations.locks import lock, lock_if, opening
 from pytake_gql.desk.conversations.models import (
     Conversation,
     ConversationCounter,
@@ -18,6 +19,7 @@ from pytake_gql.desk.conversations.models import (
     MoveReason,
 )
 from pytake_gql.desk.queues import service as queues
+from pytake_gql.kernel.errors import UserErrorCode, refuse
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 DEFAULT_REOPEN_HOURS = 72
@@ -28,25 +30,52 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
     """The contact's conversation on this channel, locked: the open one, one reopened, or a new one (D2, D3).
 
     A unique index decides: of any number of parallel calls one makes it, and the others get the same. Where the
-    contact's words may take it from its agent, the agent is locked before it (D11).
+    contact's words may take it from its agent, the agent is locked before it (D11). Of a contact that is merged
+    meanwhile it is that of the one kept.
     """
     is_alone = False
     while True:
         if (found := await _find_open(uow, channel.id, contact.id)) is not None:
             return found
         if not is_alone:
+            # The contact's row before the turn: whoever heard from the contact may hold it, and wait for the turn.
+            await contacts.hold(uow, contact.id)
             await opening(uow, channel.id, contact.id)
             is_alone = True
             continue  # whoever we waited for may have opened one
         if (last := await _find_reopenable(uow, channel.id, contact.id)) is not None:
-            closed = await lock(uow, last)
-            if closed.status is ConversationStatus.CLOSED:
-                await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
-            return closed
-        if (made := await begin(uow, channel, contact)) is not None:
+            if (reopened := await _reopen(uow, last, channel.id, contact.id)) is not None:
+                return reopened
+        elif (made := await begin(uow, channel, contact)) is not None:
             await service.enqueue(uow, made, channel.queue_id)
             return made
-        # Another transaction has made one since we looked, or it was closed since: look again.
+        # Another transaction has made one since we looked, or it was closed or moved since: look again.
+        contact = await _present(uow, contact)
+
+
+async def _reopen(uow: UnitOfWork, conversation_id: UUID, channel_id: UUID, contact_id: UUID) -> Conversation | None:
+    """The conversation, locked and open.
+
+    None for one that is the contact's last no more, once it was merged, and for one whose contact was erased.
+    """
+
+    async def is_open_or_last(found: Conversation) -> bool:
+        if found.status is not ConversationStatus.CLOSED:
+            return True
+        is_last = await _find_reopenable(uow, channel_id, contact_id) == found.id
+        return is_last and await contacts.current(uow, contact_id) is not None
+
+    closed = await lock_if(uow, conversation_id, is_open_or_last)
+    if closed is not None and closed.status is ConversationStatus.CLOSED:
+        await service.hand_back(uow, closed, reason=MoveReason.REOPENED)
+    return closed
+
+
+async def _present(uow: UnitOfWork, contact: Contact) -> Contact:
+    present = await contacts.current(uow, contact.id)
+    if present is None:
+        refuse(UserErrorCode.CONFLICT, "This contact was erased just now: try again.")
+    return present
 
 
 async def _find_open(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> Conversation | None:
@@ -89,7 +118,12 @@ async def _find_reopenable(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) 
 
 
 async def begin(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversation | None:
-    """A new row, locked, of which nobody was told yet; None where the contact has an open one on this channel."""
+    """A new row, locked, of which nobody was told yet.
+
+    None where the contact has an open one on this channel, or was taken away by another transaction.
+    """
+    if not await contacts.hold(uow, contact.id):
+        return None
     row = Conversation(
         number=0,
         status=ConversationStatus.QUEUED,

@@ -9,7 +9,9 @@ from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.conversations import messages, models, queries, service, starting
 from pytake_gql.desk.conversations.nodes import Conversation, Message, listed
 from pytake_gql.desk.conversations.timeline import typing_topic
+from pytake_gql.desk.tags.graphql import filtered_ids
 from pytake_gql.kernel.errors import not_found
+from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.connections import Connection
 from pytake_gql.kernel.graphql.context import Info
@@ -39,6 +41,8 @@ class ConversationFilter:
     """Whether nobody has it."""
     contact_id: strawberry.ID | None = None
     """Of this contact."""
+    tag_ids: list[strawberry.ID] | None = None
+    """With one of these tags."""
     priority: list[models.ConversationPriority] | None = None
     """Of one of these priorities."""
     is_sla_breached: bool | None = None
@@ -63,6 +67,7 @@ class ConversationFilter:
             assignee_ids=_known("Member", self.assignee_ids),
             is_unassigned=self.is_unassigned,
             contact_ids=_known("Contact", [self.contact_id] if self.contact_id else None),
+            tag_ids=filtered_ids(self.tag_ids),
             priority=self.priority,
             is_sla_breached=self.is_sla_breached,
             search=self.search,
@@ -143,6 +148,15 @@ class UpdateConversationInput:
     """What it is about."""
     priority: strawberry.Maybe[models.ConversationPriority | None]
     """How urgent it is among those that wait."""
+    tag_ids: strawberry.Maybe[list[strawberry.ID] | None]
+    """All tags from then on."""
+
+    def given(self) -> Changes:
+        """By the names of the row, without the conversation's own id."""
+        given = present(self, "id")
+        if given.get("tag_ids") is not None:
+            given["tag_ids"] = local_ids("Tag", given["tag_ids"], "tag_ids")
+        return given
 
 
 @input_type
@@ -266,7 +280,7 @@ class ConversationMutation:
     @mutation(Role.AGENT)
     async def update_conversation(self, info: Info, input: UpdateConversationInput) -> ConversationPayload:
         """Changes the fields that are present."""
-        row = await service.update(info.context.uow, local_id("Conversation", input.id, "id"), present(input))
+        row = await service.update(info.context.uow, local_id("Conversation", input.id, "id"), input.given())
         return ConversationPayload(conversation=Conversation.of(row))
 
     @mutation(Role.AGENT)

@@ -129,6 +129,20 @@ class Conversation(TenantModel, table=True):
     updated_at: datetime = Field(sa_type=Instant)
 
 
+class ConversationTag(TenantModel, table=True):
+    __tablename__ = "conversation_tags"
+    __table_args__ = (
+        sa.UniqueConstraint("organization_id", "conversation_id", "tag_id"),
+        sa.Index("ix_conversation_tags_tag", "organization_id", "tag_id", "conversation_id"),
+        belongs_to("conversations", "conversation_id", ondelete="CASCADE"),
+        belongs_to("tags", "tag_id", ondelete="CASCADE"),
+        within_organization(),
+    )
+
+    conversation_id: UUID
+    tag_id: UUID
+
+
 class MessageDirection(StrEnum):
     """INBOUND: from the contact. OUTBOUND: to the contact."""
 

@@ -9,11 +9,12 @@ import strawberry
 from pytake_gql.desk.attachments import service as files
 from pytake_gql.desk.attachments.graphql import Attachment
 from pytake_gql.desk.channels.graphql import Channel, find_channel
-from pytake_gql.desk.contacts.graphql import Contact, find_contact
+from pytake_gql.desk.contacts.graphql import Contact, load_contact
 from pytake_gql.desk.conversations import enclosures, messages, models, queries
 from pytake_gql.desk.departments.graphql import Department, find_department
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.graphql import Queue, find_queue
+from pytake_gql.desk.tags.graphql import Tag
 from pytake_gql.kernel.graphql.connections import Connection, connection
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.node import Node, finds
@@ -190,8 +191,12 @@ class Conversation(Node):
     @field
     async def contact(self, info: Info) -> Contact:
         """Who writes."""
-        found: Contact = await find_contact(info, self.row.contact_id)
-        return found
+        return await load_contact(info, self.row.contact_id)
+
+    @field
+    async def tags(self, info: Info) -> list[Tag]:
+        """In alphabetical order."""
+        return [Tag.of(row) for row in await info.context.load(queries.tags_of, self.row.id) or []]
 
     @field
     async def queue(self, info: Info) -> Queue | None:

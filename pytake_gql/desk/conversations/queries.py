@@ -11,16 +11,20 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from pytake_gql.desk.contacts.models import ContactRedirect
 from pytake_gql.desk.conversations import order
 from pytake_gql.desk.conversations.models import (
     Conversation,
     ConversationPriority,
     ConversationStatus,
+    ConversationTag,
     Message,
     TimelineEntry,
 )
 from pytake_gql.desk.conversations.scope import visible_to
 from pytake_gql.desk.queues.models import Queue, QueueOrder
+from pytake_gql.desk.tags.links import Links
+from pytake_gql.desk.tags.models import Tag
 from pytake_gql.kernel import search
 from pytake_gql.kernel.pagination import Key, Page, Window, fetch_rows
 from pytake_gql.kernel.principal import MemberPrincipal, Principal
@@ -54,6 +58,7 @@ SHOWN: tuple[Any, ...] = (
 """The columns that `graphql.Conversation.of` shows."""
 _MOST_DIGITS = 9
 """Of what may be a conversation's number."""
+LINKS = Links(ConversationTag, "conversation_id")
 
 
 class ConversationOrder(StrEnum):
@@ -76,6 +81,7 @@ class Filter:
     assignee_ids: Sequence[UUID] | None = None
     is_unassigned: bool | None = None
     contact_ids: Sequence[UUID] | None = None
+    tag_ids: Sequence[UUID] | None = None
     priority: Sequence[ConversationPriority] | None = None
     is_sla_breached: bool | None = None
     search: str | None = None
@@ -133,6 +139,11 @@ async def visible(session: AsyncSession, principal: Principal, ids: Sequence[UUI
     """Of these, the ones that the caller may see now."""
     statement = sa.select(*SHOWN).where(visible_to(principal), col(Conversation.id).in_(ids))
     return {row.id: row for row in await session.execute(statement)}
+
+
+async def tags_of(session: AsyncSession, conversation_ids: Sequence[UUID]) -> dict[UUID, list[Tag]]:
+    """Each conversation's tags, in alphabetical order."""
+    return await LINKS.tags_of(session, conversation_ids)
 
 
 async def newest_change(session: AsyncSession, principal: Principal, *, mine: bool) -> datetime | None:
@@ -237,13 +248,16 @@ def _criteria(wanted: Filter) -> Sequence[Any]:
         (Conversation.queue_id, wanted.queue_ids),
         (Conversation.channel_id, wanted.channel_ids),
         (Conversation.assignee_id, wanted.assignee_ids),
-        (Conversation.contact_id, wanted.contact_ids),
         (Conversation.priority, wanted.priority),
     )
     criteria: list[Any] = [col(column).in_(values) for column, values in among if values is not None]
     if wanted.department_ids is not None:
         queues = select(Queue.id).where(col(Queue.department_id).in_(wanted.department_ids))
         criteria.append(col(Conversation.queue_id).in_(queues))
+    if wanted.contact_ids is not None:
+        criteria.append(col(Conversation.contact_id).in_([_kept(id_) for id_ in wanted.contact_ids]))
+    if wanted.tag_ids is not None:
+        criteria.append(LINKS.with_any(col(Conversation.id), wanted.tag_ids))
     if wanted.is_unassigned is not None:
         criteria.append(col(Conversation.assignee_id).is_(None) == wanted.is_unassigned)
     if wanted.is_sla_breached is not None:
@@ -272,3 +286,9 @@ def _found(wanted: str) -> Any:
         search.words(wanted), search.words_of_somebody(wanted), sa.cast(numbered, sa.Integer)
     ).table_valued("id")
     return col(Conversation.id).in_(sa.select(found.render_derived().c.id))
+
+
+def _kept(contact_id: UUID) -> Any:
+    """The contact that this id leads to, once it was merged (D30)."""
+    led = select(ContactRedirect.contact_id).where(ContactRedirect.id == contact_id)
+    return sa.func.coalesce(led.scalar_subquery(), contact_id)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from pytake_gql.desk.channels import service as channels
+from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.conversations import events, overflow, states
 from pytake_gql.desk.conversations.locks import lock, opening
 from pytake_gql.desk.conversations.models import (
@@ -21,9 +22,11 @@ from pytake_gql.desk.conversations.models import (
     TimelineKind,
 )
 from pytake_gql.desk.conversations.order import waiting_rank
+from pytake_gql.desk.conversations.queries import LINKS
 from pytake_gql.desk.conversations.scope import visible_to
 from pytake_gql.desk.conversations.timeline import actor_id, record
 from pytake_gql.desk.queues import membership
+from pytake_gql.desk.tags import service as tags
 from pytake_gql.kernel import text
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
@@ -122,6 +125,12 @@ async def release(uow: UnitOfWork, conversation: Conversation) -> None:
 
 async def close(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
     conversation = await lock(uow, conversation_id)
+    await end(uow, conversation)
+    return conversation
+
+
+async def end(uow: UnitOfWork, conversation: Conversation) -> None:
+    """Closes one that is locked after its agent (D11)."""
     states.require(conversation.status, ConversationStatus.CLOSED)
     await release(uow, conversation)
     conversation.closed_at = uow.now()
@@ -129,7 +138,6 @@ async def close(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
     _become(
         uow, conversation, ConversationStatus.CLOSED, assignee=conversation.assignee_id, queue_id=conversation.queue_id
     )
-    return conversation
 
 
 async def snooze(uow: UnitOfWork, conversation_id: UUID, until: datetime) -> Conversation:
@@ -175,6 +183,8 @@ async def reopen(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
         return conversation
     if conversation.status is not ConversationStatus.CLOSED:
         refuse(UserErrorCode.WRONG_STATE, "Only a closed or snoozed conversation can be reopened.", "id")
+    if await contacts.current(uow, conversation.contact_id) is None:
+        refuse(UserErrorCode.WRONG_STATE, "The contact was erased.", "id")
     if await _has_open(uow, conversation.channel_id, conversation.contact_id):
         refuse(UserErrorCode.CONFLICT, "The contact has another open conversation on this channel.", "id")
     await hand_back(uow, conversation, reason=MoveReason.REOPENED)
@@ -182,7 +192,7 @@ async def reopen(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
 
 
 async def update(uow: UnitOfWork, conversation_id: UUID, changes: Changes) -> Conversation:
-    """Changes subject and priority; another priority moves it in its queue."""
+    """Changes subject, priority and tags; another priority moves it in its queue."""
     conversation = await get(uow, conversation_id)
     problems, values = Problems(), dict(changes)
     with problems.gather():
@@ -190,11 +200,18 @@ async def update(uow: UnitOfWork, conversation_id: UUID, changes: Changes) -> Co
             values["subject"] = text.optional_line(changes["subject"], "subject", longest=250)
     if "priority" in changes and changes["priority"] is None:
         problems.add(UserErrorCode.REQUIRED, "This is required.", "priority")
+    if "tag_ids" in values:
+        with problems.gather():
+            await tags.require(uow, values["tag_ids"], "tag_ids")
     problems.raise_if_any()
-    if changed := change(conversation, values):
+    tagged = await LINKS.replace(uow, conversation.id, values.pop("tag_ids")) if "tag_ids" in values else {}
+    if changed := change(conversation, values) | tagged:
         if conversation.status is ConversationStatus.QUEUED and conversation.eligible_since:
             conversation.waiting_rank = waiting_rank(conversation.priority, conversation.eligible_since)
         record(uow, conversation, TimelineKind.CHANGED)
+        if subject := changed.get("subject"):
+            # It may tell of the contact: erasing one could not take it out of the audit log.
+            changed["subject"] = {"from": bool(subject["from"]), "to": bool(subject["to"])}
         uow.emit(events.ConversationChanged(entity_id=conversation.id, changes=changed))
     return conversation
 

@@ -3,8 +3,6 @@
 from dataclasses import astuple, dataclass, replace
 from uuid import UUID
 
-from sqlmodel import select
-
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts import service as contacts
@@ -89,10 +87,9 @@ async def _reachable(uow: UnitOfWork, wanted: Start) -> tuple[Channel, Contact]:
     channel = (await channels.by_ids(uow.session, [wanted.channel_id])).get(wanted.channel_id)
     if channel is None:
         raise not_found("channel_id")
-    # Before the opening is: whoever hears from the contact may hold its row, and wait for that.
-    statement = select(Contact).where(Contact.id == wanted.contact_id).with_for_update(read=True, key_share=True)
-    contact = (await uow.session.execute(statement)).scalar_one_or_none()
-    if contact is None:
+    contact = await contacts.current(uow, wanted.contact_id)
+    # Held before the turn to open one: whoever heard from the contact may hold its row, and wait for that turn.
+    if contact is None or not await contacts.hold(uow, contact.id):
         raise not_found("contact_id")
     if contact.is_blocked:
         refuse(UserErrorCode.FORBIDDEN, "The contact is blocked: unblock it first.", "contact_id")

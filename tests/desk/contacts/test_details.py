@@ -5,32 +5,7 @@ from typing import Any
 import pytest
 
 from pytake_gql.desk.contacts import details
-from pytake_gql.kernel.errors import Refusal, UserErrorCode
-
-
-@pytest.mark.parametrize(
-    ("number", "region", "expected"),
-    [
-        ("(11) 98765-4321", "BR", "+5511987654321"),
-        ("11 8765-4321", "BR", "+551187654321"),
-        ("+1 415 555 2671", "BR", "+14155552671"),
-        ("415 555 2671", "US", "+14155552671"),
-        ("  ", "BR", None),
-        (None, "BR", None),
-    ],
-)
-def test_phones_are_stored_in_e164(number: str | None, region: str, expected: str | None) -> None:
-    assert details.phone(number, region, "phone") == expected
-
-
-@pytest.mark.parametrize(
-    "number", ["12", "call me", "+999 1", "(11) 98765-4321 ext. 5", "1" * 300, "11 98765 4321 0000"]
-)
-def test_what_is_no_phone_is_refused(number: str) -> None:
-    with pytest.raises(Refusal) as refused:
-        details.phone(number, "BR", "phone")
-    assert [(p.code, p.field) for p in refused.value.problems] == [(UserErrorCode.INVALID, ("phone",))]
-
+from pytake_gql.kernel.errors import Refusal
 
 WRONG_ATTRIBUTES = [
     (None, "REQUIRED", ()),

@@ -1,0 +1,101 @@
+"""Whose conversations they are: what becomes of them when their contact is merged or erased (D30).
+
+Each listens while the contacts' rows are locked, and locks conversations after them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from pytake_gql.desk.attachments import service as attachments
+from pytake_gql.desk.contacts import service as contacts
+from pytake_gql.desk.contacts.events import ContactErased, ContactMerged
+from pytake_gql.desk.conversations import messages, service
+from pytake_gql.desk.conversations.locks import lock_all_of
+from pytake_gql.desk.conversations.models import (
+    AuthorKind,
+    Conversation,
+    ConversationStatus,
+    Message,
+    MessageStatus,
+    TimelineEntry,
+    TimelineKind,
+)
+from pytake_gql.desk.conversations.timeline import record
+from pytake_gql.kernel.principal import VisitorPrincipal
+from pytake_gql.kernel.translation import translate
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.organizations import service as organizations
+
+
+async def on_contact_merged(uow: UnitOfWork, event: ContactMerged) -> None:
+    """All go to the contact kept; of two that are open on one channel the older is closed with a note."""
+    held = await lock_all_of(uow, [event.entity_id, event.merged_id])
+    locale = (await organizations.current(uow.session, uow.organization_id)).locale
+    for older, newer in _open_twice(held):
+        template = "Closed because its contact was merged: conversation {number} goes on."
+        await messages.note(uow, older, translate(template, locale, number=newer.number))
+        await service.end(uow, older)
+    # The unique index allows one open at a time: the older is closed before the other one comes.
+    await uow.session.flush()
+    for conversation in held:
+        if conversation.contact_id == event.merged_id:
+            conversation.contact_id, conversation.contact_name = event.entity_id, event.name
+            record(uow, conversation, TimelineKind.CHANGED)
+
+
+async def on_contact_erased(uow: UnitOfWork, event: ContactErased) -> None:
+    """What was said is gone, and who said it; that and when something happened stays, for reports count it (D31)."""
+    held = await lock_all_of(uow, [event.entity_id])
+    for conversation in held:
+        if conversation.status is not ConversationStatus.CLOSED:
+            await service.end(uow, conversation)
+        conversation.subject = conversation.rating_comment = None
+        conversation.contact_name = conversation.last_message_preview = None
+        record(uow, conversation, TimelineKind.CHANGED)
+    await uow.session.flush()
+    ids = [conversation.id for conversation in held]
+    await attachments.erase(uow, ids)
+    for identity in (await contacts.identities_of(uow.session, [event.entity_id]))[event.entity_id]:
+        visitor = VisitorPrincipal(uow.organization_id, identity.channel_id, identity.external_id)
+        await attachments.erase_uploads_of(uow, visitor)
+    await _empty(uow, ids)
+
+
+def _open_twice(held: Sequence[Conversation]) -> Iterator[tuple[Conversation, Conversation]]:
+    """The older and the newer where both contacts have an open one on one channel."""
+    open_: dict[UUID, list[Conversation]] = defaultdict(list)
+    for conversation in held:
+        if conversation.status is not ConversationStatus.CLOSED:
+            open_[conversation.channel_id].append(conversation)
+    for found in open_.values():
+        if len(found) > 1:
+            older, newer = sorted(found, key=lambda conversation: conversation.number)
+            yield older, newer
+
+
+async def _empty(uow: UnitOfWork, conversation_ids: Sequence[UUID]) -> None:
+    """Takes out of messages and timelines whatever tells of the contact; what was still to be sent is not sent."""
+    is_queued = col(Message.status) == MessageStatus.QUEUED
+    is_contacts = col(Message.author_kind) == AuthorKind.CONTACT
+    said = sa.update(Message).where(col(Message.conversation_id).in_(conversation_ids))
+    told = sa.update(TimelineEntry).where(col(TimelineEntry.conversation_id).in_(conversation_ids))
+    await uow.session.execute(
+        said.values(
+            text=None,
+            options=[],
+            has_attachments=False,
+            error=None,
+            provider_message_id=None,
+            author_name=sa.case((is_contacts, None), else_=col(Message.author_name)),
+            status=sa.case((is_queued, MessageStatus.FAILED.value), else_=col(Message.status)),
+            due_at=None,
+            epoch=col(Message.epoch) + 1,
+        ).execution_options(synchronize_session=False)
+    )
+    await uow.session.execute(
+        told.values(data=col(TimelineEntry.data).op("-")("note")).execution_options(synchronize_session=False)
+    )

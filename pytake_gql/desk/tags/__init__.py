@@ -1,0 +1,1 @@
+"""Tags: coloured words that an organization hangs on its contacts and conversations."""
