@@ -5,6 +5,7 @@ from uuid import UUID
 
 import strawberry
 
+from pytake_gql.desk.channels import templates
 from pytake_gql.desk.conversations import messages, models, queries, service
 from pytake_gql.desk.conversations.nodes import Conversation, Message, listed
 from pytake_gql.desk.conversations.timeline import typing_topic
@@ -66,13 +67,29 @@ class ConversationFilter:
 
 
 @input_type
+class TemplateMessageInput:
+    """A template in place of a text."""
+
+    template_id: strawberry.ID
+    """An approved one of the conversation's channel."""
+    variables: list[str] | None = None
+    """One for each placeholder, in order."""
+
+    def read(self, *path: str) -> templates.Choice:
+        template_id = local_id("MessageTemplate", self.template_id, *path, "template_id")
+        return templates.Choice(template_id, self.variables or [])
+
+
+@input_type
 class SendMessageInput:
     """What a member says."""
 
     conversation_id: strawberry.ID
     """Where."""
     text: str | None = None
-    """Any Unicode, at most 64 KiB."""
+    """Any Unicode, at most 64 KiB; at most 4096 characters on WhatsApp, 1000 on Instagram."""
+    template: TemplateMessageInput | None = None
+    """Instead of text; passes when the reply window is closed."""
     is_note: bool = False
     """Seen by members only, never sent."""
     reply_to_id: strawberry.ID | None = None
@@ -206,6 +223,7 @@ class ConversationMutation:
             is_note=input.is_note,
             reply_to_id=local_id("Message", input.reply_to_id, "reply_to_id") if input.reply_to_id else None,
             expected_last_seq=input.expected_last_seq,
+            template=input.template.read("template") if input.template else None,
         )
         where = local_id("Conversation", input.conversation_id, "conversation_id")
         row = await messages.send(info.context.uow, where, draft, idempotency_key=input.idempotency_key)
