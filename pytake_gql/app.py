@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-from pytake_gql import bootstrap
+from pytake_gql import bootstrap, webhooks
 from pytake_gql.development import chat_page, mail_page
 from pytake_gql.health import Health
 from pytake_gql.kernel import garbage, metrics
@@ -38,6 +38,7 @@ def build(ports: Ports, of: Schema = schema) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/graphql", HttpDoor(doorway)),
         WebSocketRoute("/graphql", SocketDoor(doorway)),
+        *webhooks.routes(ports, bootstrap.readers()),
         *Health(ports, doorway.sockets).routes(),
     ]
     if not ports.settings.is_production:
