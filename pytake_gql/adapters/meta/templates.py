@@ -44,7 +44,7 @@ def _needs_more(component: Mapping[str, Any]) -> bool:
     """Whether it wants what is no text: a medium, a place, a code, a catalogue."""
     kind = component.get("type")
     if kind == "HEADER":
-        return component.get("format", "TEXT") != "TEXT"
+        return bool(component.get("format", "TEXT") != "TEXT")
     buttons = component.get("buttons") or []
     return kind not in {"BODY", "FOOTER", "BUTTONS"} or any(
         button.get("type") not in {"URL", "QUICK_REPLY", "PHONE_NUMBER"} for button in buttons

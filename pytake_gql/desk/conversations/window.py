@@ -47,7 +47,8 @@ async def last_words(session: AsyncSession, places: Sequence[Place]) -> dict[Pla
         .where(place.in_(places), col(ContactIdentity.last_wrote_at).is_not(None))
         .group_by(col(ContactIdentity.channel_id), col(ContactIdentity.contact_id))
     )
-    return {(channel, contact): at for channel, contact, at in (await session.execute(statement)).all()}
+    rows = (await session.execute(statement)).all()
+    return {(channel, contact): at for channel, contact, at in rows if at is not None}
 
 
 async def require(
