@@ -99,10 +99,10 @@ class Wire:
     async def message(self, id_: UUID) -> Message:
         return next(row for row in await self.rows(Message) if row.id == id_)
 
-    async def answer(self, words: str | None = "Pois não?", **given: Any) -> Any:
-        """An admin answers in the one conversation; the payload."""
-        where = f"Conversation_{(await self.conversation()).id.hex}"
-        return await self.desk.admin.ask(SEND, input={"conversationId": where, "text": words, **given})
+    async def answer(self, words: str | None = "Pois não?", *, where: UUID | None = None, **given: Any) -> Any:
+        """An admin answers in that conversation, or the only one; the payload."""
+        id_ = f"Conversation_{(where or (await self.conversation()).id).hex}"
+        return await self.desk.admin.ask(SEND, input={"conversationId": id_, "text": words, **given})
 
     async def answered(self, words: str | None = "Pois não?", **given: Any) -> UUID:
         payload = await self.answer(words, **given)

@@ -41,22 +41,21 @@ async def test_the_handshake_gives_the_challenge_to_who_knows_the_token(wire: Wi
     assert wire.line.webhook_url.endswith(wire.path)
 
 
-@pytest.mark.parametrize(
-    ("changed", "status"),
-    [
-        ({"hub.verify_token": "wrong"}, 403),
-        ({"hub.verify_token": ""}, 403),
-        ({"hub.verify_token": "ção"}, 403),
-        ({"hub.mode": "unsubscribe"}, 400),
-        ({"hub.challenge": ""}, 400),
-        ({"hub.challenge": "x" * 1001}, 400),
-    ],
-)
-async def test_a_wrong_handshake_is_refused(wire: Wire, changed: dict[str, str], status: int) -> None:
-    query = {"hub.mode": "subscribe", "hub.verify_token": wire.line.verify_token, "hub.challenge": "1"}
-    answer = await wire.http.get(wire.path, params={**query, **changed})
-    assert answer.status_code == status
-    assert "1" != answer.text
+WRONG_HANDSHAKES = [
+    ({"hub.verify_token": "wrong"}, 403),
+    ({"hub.verify_token": ""}, 403),
+    ({"hub.verify_token": "ção"}, 403),
+    ({"hub.mode": "unsubscribe"}, 400),
+    ({"hub.challenge": ""}, 400),
+    ({"hub.challenge": "1" * 1001}, 400),
+]
+
+
+async def test_a_wrong_handshake_is_refused(wire: Wire) -> None:
+    for changed, status in WRONG_HANDSHAKES:
+        query = {"hub.mode": "subscribe", "hub.verify_token": wire.line.verify_token, "hub.challenge": "1"}
+        answer = await wire.http.get(wire.path, params={**query, **changed})
+        assert (answer.status_code, "error" in answer.json()) == (status, True)
 
 
 async def test_without_a_verify_token_nothing_is_verified(wire: Wire) -> None:
@@ -152,17 +151,14 @@ async def test_g21_a_secret_that_leaked_ends_at_once_when_it_is_cleared_first(wi
     assert (await wire.post(body, sign("the new one", body))).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["Channel_" + "0" * 32, "Channel_x", "Contact_" + "0" * 32, "..", "%00", "Channel_" + "F" * 32]
-)
-async def test_g1_an_unknown_channel_has_the_face_of_a_forgery(wire: Wire, path: str) -> None:
+async def test_g1_an_unknown_channel_has_the_face_of_a_forgery(wire: Wire) -> None:
     body = hello(wire)
     headers = {"x-hub-signature-256": sign(wire.line.app_secret, body)}
-    answer = await wire.http.post(f"/webhooks/{path}", content=body, headers=headers)
-    assert answer.status_code in {403, 404}
-    forged = await wire.post(body, "sha256=0")
-    if path.startswith("Channel_0"):
-        assert (answer.status_code, set(answer.json()["error"])) == (403, set(forged.json()["error"]))
+    forged = (await wire.post(body, "sha256=0")).json()["error"]
+    for path in ("Channel_" + "0" * 32, "Channel_x", "Contact_" + "0" * 32, "Channel_" + "F" * 32, "%00"):
+        answer = await wire.http.post(f"/webhooks/{path}", content=body, headers=headers)
+        told = answer.json()["error"]
+        assert (answer.status_code, {**told, "requestId": ""}) == (403, {**forged, "requestId": ""})
 
 
 async def test_a_web_chat_is_delivered_nothing(wire: Wire) -> None:
