@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("channel_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(512), nullable=False),
-        sa.Column("language", sa.String(20), nullable=False),
+        sa.Column("language", sa.String(40), nullable=False),
         sa.Column("category", sa.String(40), nullable=False),
         sa.Column("status", sa.String(40), nullable=False),
         sa.Column("body", sa.String(), nullable=False),

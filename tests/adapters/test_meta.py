@@ -175,15 +175,15 @@ async def test_instagram_sends_text_and_quick_replies(side: Side) -> None:
 # ---------------------------------------------------------------------------------------- what goes wrong
 
 
-@pytest.mark.parametrize("code", [1, 2, 4, 17, 32, 341, 613, 80002, 80006, 80007, 130429, 131000, 131016, 131048, 131056,
-                                  131057, 133004, 1200])  # fmt: skip
+@pytest.mark.parametrize("code", [1, 2, 4, 17, 32, 341, 613, 80002, 80006, 80007, 130429, 131000, 131016, 131048,
+                                  131056, 131057, 133004, 1200])  # fmt: skip
 def test_d27_what_passes_later_is_transient(code: int) -> None:
     failure = failures.of_response(400, {"error": {"code": code, "message": "m"}})
     assert isinstance(failure, ProviderFailed)
     assert (failure.is_transient, failure.is_access_at_fault, failure.reason) == (True, False, f"m ({code})")
 
 
-@pytest.mark.parametrize("code", sorted(failures.PERMANENT) + [999_999])
+@pytest.mark.parametrize("code", [*sorted(failures.PERMANENT), 999_999])
 def test_d27_what_will_not_pass_is_permanent(code: int) -> None:
     failure = failures.of_response(400, {"error": {"code": code, "message": "m"}})
     assert isinstance(failure, ProviderFailed)

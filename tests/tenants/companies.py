@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from pytake_gql.desk.channels.models import Channel
+from pytake_gql.desk.channels.models import Channel, MessageTemplate, TemplateStatus
 from pytake_gql.desk.queues.models import Queue, QueueSkill, RoutingStrategy
 from pytake_gql.desk.routing.models import RoutingDecision
 from pytake_gql.kernel.ids import global_id
@@ -95,6 +95,8 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
                              queueIds=[global_id("Queue", queue.id)])  # fmt: skip
     channel = await _channel(make, organization, channel_id)
     active, closed, waiting, message, visitor = await _talk(make, http, channel, agent)
+    template = _template(channel)
+    await make.save(organization.id, template)
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
     conversation = UUID(active.rpartition("_")[2])
     await make.save(organization.id, _decision(make, conversation, agent.member.id))
@@ -114,6 +116,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Queue": global_id("Queue", queue.id),
             "Skill": global_id("Skill", skill.id),
             "Channel": channel_id,
+            "MessageTemplate": global_id("MessageTemplate", template.id),
             "Contact": await _contact(boss, active),
             "Conversation": active,
             "Message": message,
@@ -124,6 +127,20 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
         },
         conversation_ids=(active, closed, waiting),
         email=account.email,
+    )
+
+
+def _template(channel: Channel) -> MessageTemplate:
+    """As the provider would have told it."""
+    name = f"modelo-{uuid4().hex}"
+    text = f"Seu pedido {uuid4().hex} saiu"
+    return MessageTemplate(
+        channel_id=channel.id,
+        name=name,
+        language="pt_BR",
+        category="UTILITY",
+        status=TemplateStatus.APPROVED,
+        body=text,
     )
 
 

@@ -18,7 +18,7 @@ _STATUSES = {
 }
 """What has another status is on its way out."""
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-_NAME, _LANGUAGE, _CATEGORY = 512, 20, 40
+_NAME, _LANGUAGE, _CATEGORY = 512, 40, 40
 
 
 def read_template(row: Any) -> ProviderTemplate | None:

@@ -70,7 +70,7 @@ class MessageTemplate(TenantModel, table=True):
 
     channel_id: UUID
     name: str = Field(max_length=512)
-    language: str = Field(max_length=20)
+    language: str = Field(max_length=40)
     category: str = Field(max_length=40)
     status: TemplateStatus = Field(sa_type=text_enum(TemplateStatus))
     body: str

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import orjson
@@ -21,6 +21,7 @@ from pytake_gql.development.meta.payloads import Json
 PER_SECOND = 80
 PAIR_SECONDS = 6.0
 _DELIVERY_SECONDS = 20.0
+_OK = 200
 PAGE: Final = 2
 """So small that templates come in several pages."""
 
@@ -92,32 +93,28 @@ class Recorder:
             return refusal(400, 100, "Unsupported post request: the object does not exist.")
         if (refused := self._unknown_token(request, line)) is not None:
             return refused
-        fault = self.faults.popleft() if self.faults else None
-        if fault:
-            await asyncio.sleep(fault.seconds)
-            if not fault.is_lost:
-                return fault.answer()
-        body = orjson.loads(await request.body())
+        fault = self.faults.popleft() if self.faults else Fault(status=200)
+        await asyncio.sleep(fault.seconds)
+        if fault.is_lost or fault.status == _OK:
+            answer = self._answer(line, orjson.loads(await request.body()))
+            return Response(status_code=502) if fault.is_lost else answer
+        return fault.answer()
+
+    def _answer(self, line: Line, body: Json) -> Response:
+        """Takes the message or refuses it, as Meta would."""
         is_whatsapp = body.get("messaging_product") == "whatsapp"
-        to = str(body.get("to") or body.get("recipient") if is_whatsapp else body["recipient"]["id"])
+        to = str((body.get("to") or body.get("recipient")) if is_whatsapp else body["recipient"]["id"])
         wrong = rules.broken(body, line.templates) or (self._throttled(line, to) if self.is_throttling else None)
         if wrong:
             return refusal(*wrong)
         taken = {**body, "id": payloads.new_id()}
         line.sent.append(taken)
         line.taken_at.append((time.monotonic(), to))
-        if fault:
-            return Response(status_code=502)
-        if is_whatsapp:
-            self._report(line, taken, to)
-            return JSONResponse(
-                {
-                    "messaging_product": "whatsapp",
-                    "contacts": [{"input": to, "wa_id": to}],
-                    "messages": [{"id": taken["id"]}],
-                }
-            )
-        return JSONResponse({"recipient_id": to, "message_id": taken["id"]})
+        if not is_whatsapp:
+            return JSONResponse({"recipient_id": to, "message_id": taken["id"]})
+        self._report(line, taken, to)
+        contacts, messages = [{"input": to, "wa_id": to}], [{"id": taken["id"]}]
+        return JSONResponse({"messaging_product": "whatsapp", "contacts": contacts, "messages": messages})
 
     async def _list(self, request: Request) -> Response:
         account = request.path_params["account"]

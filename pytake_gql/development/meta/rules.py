@@ -8,15 +8,20 @@ from pytake_gql.development.meta.payloads import Json
 
 Refused = tuple[int, int, str]
 
+LONGEST_TEXT, LONGEST_BODY = 4096, 1024
+MOST_BUTTONS, LONGEST_BUTTON = 3, 20
+MOST_ROWS, LONGEST_ROW = 10, 24
+INSTAGRAM_BYTES, MOST_REPLIES, LONGEST_REPLY = 1000, 13, 20
+
 
 def broken(body: Json, templates: Sequence[Json]) -> Refused | None:
     if body.get("messaging_product") == "whatsapp":
         return _whatsapp(body, templates)
     words = body.get("message", {}).get("text") or ""
-    if not 0 < len(words.encode()) <= 1000:
+    if not 0 < len(words.encode()) <= INSTAGRAM_BYTES:
         return 400, 100, "Length of param message[text] must be less than or equal to 1000"
     replies = body["message"].get("quick_replies", [])
-    if len(replies) > 13 or any(len(reply["title"]) > 20 for reply in replies):
+    if len(replies) > MOST_REPLIES or any(len(reply["title"]) > LONGEST_REPLY for reply in replies):
         return 400, 100, "Invalid quick replies"
     return None
 
@@ -26,7 +31,7 @@ def _whatsapp(body: Json, templates: Sequence[Json]) -> Refused | None:
         return 400, 131008, "Required parameter is missing: to"
     kind = body.get("type")
     if kind == "text":
-        is_well = 0 < len(body["text"]["body"]) <= 4096
+        is_well = 0 < len(body["text"]["body"]) <= LONGEST_TEXT
         return None if is_well else (400, 100, "Param text['body'] must be at most 4096 characters long.")
     if kind == "interactive":
         return _interactive(body["interactive"])
@@ -38,15 +43,14 @@ def _whatsapp(body: Json, templates: Sequence[Json]) -> Refused | None:
 def _interactive(given: Json) -> Refused | None:
     action: Any = given["action"]
     if given["type"] == "button":
-        ids = [button["reply"]["id"] for button in action["buttons"]]
-        is_well = 0 < len(ids) <= 3 and all(0 < len(b["reply"]["title"]) <= 20 for b in action["buttons"])
+        offered, most, longest = [button["reply"] for button in action["buttons"]], MOST_BUTTONS, LONGEST_BUTTON
+        is_well = True
     else:
-        rows = [row for section in action["sections"] for row in section["rows"]]
-        ids = [row["id"] for row in rows]
-        is_well = (
-            0 < len(rows) <= 10 and all(0 < len(r["title"]) <= 24 for r in rows) and 0 < len(action["button"]) <= 20
-        )
-    is_well = is_well and 0 < len(given["body"]["text"]) <= 1024 and len(set(ids)) == len(ids)
+        offered, most, longest = [row for s in action["sections"] for row in s["rows"]], MOST_ROWS, LONGEST_ROW
+        is_well = 0 < len(action["button"]) <= LONGEST_BUTTON
+    is_well &= 0 < len(offered) <= most and all(0 < len(one["title"]) <= longest for one in offered)
+    is_well &= len({one["id"] for one in offered}) == len(offered)
+    is_well &= 0 < len(given["body"]["text"]) <= LONGEST_BODY
     return None if is_well else (400, 131009, "Parameter value is not valid")
 
 

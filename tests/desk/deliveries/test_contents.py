@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
 from pytake_gql.desk.conversations import service as conversations
@@ -30,24 +28,26 @@ async def sends(wire: Wire, kind: str, content: Any) -> Message:
     return newest
 
 
+UNSUPPORTED = "[Mensagem de um tipo não suportado: {}]"
+MAP = "https://www.google.com/maps?q=-23.5,-46.25"
 CONTENTS: list[tuple[str, Any, str, str | None]] = [
     ("text", {"body": "Olá 👋\nTudo bem?"}, "Olá 👋\nTudo bem?", None),
     ("text", {"body": "a\0b"}, "a\ufffdb", None),
     ("button", {"text": "Sim", "payload": "yes-1"}, "Sim", "yes-1"),
     ("interactive", {"type": "button_reply", "button_reply": {"id": "b1", "title": "Comprar"}}, "Comprar", "b1"),
-    ("interactive", {"type": "list_reply", "list_reply": {"id": "r2", "title": "Troca", "description": "x"}}, "Troca", "r2"),
-    ("interactive", {"type": "nfm_reply", "nfm_reply": {"name": "flow"}}, "[Mensagem de um tipo não suportado: interactive]", None),
+    ("interactive", {"type": "list_reply", "list_reply": {"id": "r2", "title": "Troca"}}, "Troca", "r2"),
+    ("interactive", {"type": "nfm_reply", "nfm_reply": {"name": "flow"}}, UNSUPPORTED.format("interactive"), None),
     ("location", {"latitude": -23.5, "longitude": -46.25, "name": "Loja", "address": "Rua A, 1"},
-     "[Localização]\nLoja\nRua A, 1\nhttps://www.google.com/maps?q=-23.5,-46.25", None),
-    ("location", {"latitude": -23.5, "longitude": -46.25}, "[Localização]\nhttps://www.google.com/maps?q=-23.5,-46.25", None),
-    ("location", {"latitude": "north"}, "[Mensagem de um tipo não suportado: location]", None),
+     f"[Localização]\nLoja\nRua A, 1\n{MAP}", None),
+    ("location", {"latitude": -23.5, "longitude": -46.25}, f"[Localização]\n{MAP}", None),
+    ("location", {"latitude": "north"}, UNSUPPORTED.format("location"), None),
     ("image", {"id": "m1", "mime_type": "image/jpeg"}, "[Imagem]", None),
     ("video", {"id": "m1", "caption": "Veja"}, "[Vídeo]\nVeja", None),
     ("audio", {"id": "m1", "voice": True}, "[Áudio]", None),
     ("document", {"id": "m1", "filename": "nota.pdf", "caption": "A nota"}, "[Documento]\nnota.pdf\nA nota", None),
     ("sticker", {"id": "m1", "animated": False}, "[Figurinha]", None),
-    ("order", {"catalog_id": "1"}, "[Mensagem de um tipo não suportado: order]", None),
-    ("unsupported", None, "[Mensagem de um tipo não suportado: unsupported]", None),
+    ("order", {"catalog_id": "1"}, UNSUPPORTED.format("order"), None),
+    ("unsupported", None, UNSUPPORTED.format("unsupported"), None),
     ("system", {"body": "Bia mudou de número", "type": "user_changed_number"}, "Bia mudou de número", None),
 ]  # fmt: skip
 
@@ -68,8 +68,8 @@ async def test_placeholders_are_in_the_organizations_language(wire: Wire) -> Non
 
 
 async def test_one_message_that_cannot_be_read_does_not_lose_the_others(wire: Wire) -> None:
-    broken: list[Any] = [{"from": wire.contact}, {"id": "x", "type": "text"}, "text", None,
-                         {"from": wire.contact, "id": "y", "type": "text", "timestamp": "soon", "text": {"body": "?"}}]  # fmt: skip
+    soon = {"from": wire.contact, "id": "y", "type": "text", "timestamp": "soon", "text": {"body": "?"}}
+    broken: list[Any] = [{"from": wire.contact}, {"id": "x", "type": "text"}, "text", None, soon]
     good = payloads.text(wire.contact, "Oi", AT)
     payload = payloads.whatsapp(wire.line.address, messages=[good], statuses=[{"id": "z"}, {"status": "sent"}])
     payload["entry"][0]["changes"][0]["value"]["messages"] = [*broken, good]
@@ -235,7 +235,7 @@ async def test_a_failure_tells_metas_reason(wire: Wire) -> None:
 
 
 async def test_g1_a_status_reaches_no_message_of_another_channel(wire: Wire) -> None:
-    ours, theirs = await sent(wire)
+    ours, _ = await sent(wire)
     conversation = await wire.desk.make.conversation(wire.desk.channel)
     [chat] = [m for m in await wire.rows(Message) if m.conversation_id == conversation.id]
     await wire.told("wamid.x", "read", data=chat.id.hex)

@@ -168,7 +168,7 @@ async def test_a_web_chat_is_delivered_nothing(wire: Wire) -> None:
     assert answer.status_code == 403
 
 
-async def test_an_organization_that_was_suspended_is_delivered_nothing(wire: Wire, make: Factory) -> None:
+async def test_an_organization_that_was_suspended_is_delivered_nothing(wire: Wire) -> None:
     body = hello(wire)
     async with wire.ports.units.of_system(wire.desk.organization.id) as uow:
         organization = await uow.session.get(type(wire.desk.organization), wire.desk.organization.id)
