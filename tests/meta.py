@@ -14,6 +14,7 @@ import uvicorn
 from sqlmodel import col, select
 
 from pytake_gql import bootstrap
+from pytake_gql.desk.channels import kinds
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
@@ -97,7 +98,9 @@ class Wire:
         return row
 
     async def message(self, id_: UUID) -> Message:
-        return next(row for row in await self.rows(Message) if row.id == id_)
+        [row] = [row for row in await self.rows(Message) if row.id == id_]
+        assert isinstance(row, Message)
+        return row
 
     async def answer(self, words: str | None = "Pois não?", *, where: UUID | None = None, **given: Any) -> Any:
         """An admin answers in that conversation, or the only one; the payload."""
@@ -121,7 +124,7 @@ async def connect(desk: Desk, recorder: Recorder, api_url: str, kind: ChannelKin
     line = recorder.add(
         Line(f"1{uuid4().int % 10**14:014d}", f"token-{unique}", f"app-{unique}", f"waba{unique}", f"verify-{unique}")
     )
-    settings = {"apiUrl": api_url, channels.kinds.KINDS[kind].address or "": line.address}
+    settings = {"apiUrl": api_url, kinds.KINDS[kind].address or "": line.address}
     if kind is ChannelKind.WHATSAPP:
         settings["businessAccountId"] = line.business_account_id
     secrets = {"accessToken": line.token, "appSecret": line.app_secret, "verifyToken": line.verify_token}

@@ -24,7 +24,8 @@ Delivered: TypeAlias = tuple[Channel, Sequence[Update]]
 async def take(uow: UnitOfWork, delivered: Sequence[Delivered]) -> None:
     """Stores all of one delivery: what contacts said first, then what became of what was said to them."""
     await _take_turns(uow, delivered)
-    locale = (await uow.session.execute(select(Organization.locale))).scalar_one()
+    spoken = select(Organization.locale).where(Organization.id == uow.organization_id)
+    locale = (await uow.session.execute(spoken)).scalar_one()
     for channel, updates in delivered:
         for update in updates:
             if isinstance(update, Incoming):

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from pytake_gql.desk.channels import kinds, rotation, service, templates
 from pytake_gql.desk.channels.models import Channel, ChannelKind, MessageTemplate, TemplateStatus
@@ -51,8 +52,8 @@ async def test_d32_a_whatsapp_channel_is_made_and_its_secrets_never_come_back(de
     }
     again = await desk.admin.ask(UPDATE, input={"id": channel["id"], "secrets": {"appSecret": "app-more-secret"}})
     async with desk.make.ports.database.session(desk.organization.id) as session:
-        audited = [row.changes for row in (await session.execute(service.select(AuditEntry))).scalars()]
-        row = (await session.execute(service.select(Channel).where(Channel.name == "Zap"))).scalar_one()
+        audited = [row.changes for row in (await session.execute(select(AuditEntry))).scalars()]
+        row = (await session.execute(select(Channel).where(Channel.name == "Zap"))).scalar_one()
     told = json.dumps([made, again, audited], default=str)
     assert [word for word in ("very-secret", "more-secret") if word in told] == []
     assert row.sealed_secrets is not None

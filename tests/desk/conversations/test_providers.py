@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from pytake_gql.desk.channels.models import Channel
-from pytake_gql.desk.conversations import jobs, window
+from pytake_gql.desk.channels.models import Channel, ChannelKind
+from pytake_gql.desk.conversations import pace, window
 from pytake_gql.desk.conversations.models import Message
 from pytake_gql.development.meta import payloads
 from pytake_gql.development.meta.recorder import Fault
-from pytake_gql.kernel.limiter import Limiter
+from pytake_gql.kernel.limiter import Rate
 from tests.conftest import TravellingClock
 from tests.meta import Wire
 
@@ -94,12 +94,12 @@ async def test_eighty_messages_a_second_of_one_number(
     await wire.says("Oi")
     ours = await wire.answered()
     limiter = wire.ports.limiter
-    rate = jobs.pace.PACES[wire.channel.kind].per_account
+    rate = pace.PACES[wire.channel.kind].per_account
     assert (rate.capacity, rate.per_second) == (80, 80)
-    key, never = f"sends:{wire.channel.id.hex}", type(rate)(1, 0.01)
+    key, never = f"sends:{wire.channel.id.hex}", Rate(1, 0.01)
     await limiter.take(key, never)
-    pace = type(jobs.pace.PACES[wire.channel.kind])(never, jobs.pace.PACES[wire.channel.kind].per_contact)
-    monkeypatch.setattr(jobs.pace, "PACES", {wire.channel.kind: pace})
+    slow = pace.Pace(never, pace.PACES[wire.channel.kind].per_contact)
+    monkeypatch.setattr(pace, "PACES", {wire.channel.kind: slow})
     assert not await wire.deliver_message(ours)
     row = await wire.message(ours)
     assert row.due_at is not None
@@ -109,7 +109,6 @@ async def test_eighty_messages_a_second_of_one_number(
     await limiter.give_back(key, rate, 80)
     clock.advance(seconds=101)
     assert await wire.deliver_message(ours)
-    assert isinstance(limiter, Limiter)
 
 
 async def test_what_was_said_first_arrives_first(wire: Wire, clock: TravellingClock) -> None:
@@ -315,7 +314,7 @@ async def test_a_text_is_as_long_as_the_channel_takes(wire: Wire) -> None:
 
 
 def test_d28_the_window_is_half_open() -> None:
-    kind = next(iter(k for k in window.kinds.KINDS if k == "WHATSAPP"))
+    kind = ChannelKind.WHATSAPP
     at = datetime.fromisoformat("2026-05-01T12:00:00Z")
     end = at + timedelta(hours=24)
     assert window.of(kind, at, end - timedelta(microseconds=1)) == window.Window(is_open=True, closes_at=end)

@@ -12,6 +12,7 @@ from pytake_gql import webhooks
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
 from pytake_gql.desk.conversations.models import Conversation, Message
+from pytake_gql.desk.deliveries import service as deliveries
 from pytake_gql.development.meta import payloads
 from pytake_gql.development.meta.recorder import Recorder, sign
 from tests.conftest import TravellingClock
@@ -272,7 +273,7 @@ async def test_d26_what_fails_in_the_middle_stores_nothing_and_is_delivered_agai
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages = [payloads.text(wire.contact, words, time.time()) for words in ("Um", "Dois")]
-    payload, receive, seen = payloads.whatsapp(wire.line.address, messages=messages), webhooks.deliveries._receive, []
+    payload, receive, seen = payloads.whatsapp(wire.line.address, messages=messages), deliveries._receive, []
 
     async def fail_at_the_second(*given: Any) -> None:
         seen.append(given)
@@ -280,7 +281,7 @@ async def test_d26_what_fails_in_the_middle_stores_nothing_and_is_delivered_agai
             raise RuntimeError("the machine burns")
         await receive(*given)
 
-    monkeypatch.setattr(webhooks.deliveries, "_receive", fail_at_the_second)
+    monkeypatch.setattr(deliveries, "_receive", fail_at_the_second)
     with pytest.raises(RuntimeError, match="burns"):
         await wire.deliver(payload)
     assert await wire.counts() == (0, 0, 0, 0)
