@@ -14,7 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from pytake_gql import bootstrap, webhooks
-from pytake_gql.development import chat_page, mail_page
+from pytake_gql.development import chat_page, mail_page, whatsapp_page
 from pytake_gql.health import Health
 from pytake_gql.kernel import garbage, metrics
 from pytake_gql.kernel.asgi import RequestIds, failed
@@ -42,7 +42,7 @@ def build(ports: Ports, of: Schema = schema) -> Starlette:
         *Health(ports, doorway.sockets).routes(),
     ]
     if not ports.settings.is_production:
-        routes += [mail_page.route(ports), *chat_page.routes(ports)]
+        routes += [mail_page.route(ports), *chat_page.routes(ports), *whatsapp_page.routes(ports)]
     app = Starlette(routes=routes, middleware=[Middleware(RequestIds)], exception_handlers={Exception: failed})
     app.state.doorway = doorway
     return app

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,12 +66,16 @@ def refusal(status: int, code: int, message: str, *, is_transient: bool = False)
 
 @dataclass
 class Recorder:
-    """`reports` are the statuses that a taken message of WhatsApp gets by itself, one after the other."""
+    """`reports` are the statuses that a taken message of WhatsApp gets by itself, one after the other.
+
+    `find` looks for the line of a request where it is not among the known ones.
+    """
 
     lines: dict[str, Line] = field(default_factory=dict)
     faults: deque[Fault] = field(default_factory=deque)
     is_throttling: bool = False
     reports: Sequence[str] = ()
+    find: Callable[[Request], Awaitable[Line | None]] | None = None
     _reporting: set[asyncio.Task[None]] = field(default_factory=set)
 
     def add(self, line: Line) -> Line:
@@ -88,7 +92,7 @@ class Recorder:
     # ------------------------------------------------------------------------------ what is asked of Meta
 
     async def _take(self, request: Request) -> Response:
-        line = self.lines.get(request.path_params["address"])
+        line = await self._line(request, address=request.path_params["address"])
         if line is None:
             return refusal(400, 100, "Unsupported post request: the object does not exist.")
         if (refused := self._unknown_token(request, line)) is not None:
@@ -117,8 +121,7 @@ class Recorder:
         return JSONResponse({"messaging_product": "whatsapp", "contacts": contacts, "messages": messages})
 
     async def _list(self, request: Request) -> Response:
-        account = request.path_params["account"]
-        line = next((line for line in self.lines.values() if line.business_account_id == account), None)
+        line = await self._line(request, business_account_id=request.path_params["account"])
         if line is None:
             return refusal(400, 100, "Unsupported get request: the object does not exist.")
         if (refused := self._unknown_token(request, line)) is not None:
@@ -130,6 +133,12 @@ class Recorder:
         if start + PAGE < len(line.templates):
             paging["next"] = "https://graph.facebook.com/next"
         return JSONResponse({"data": line.templates[start : start + PAGE], "paging": paging})
+
+    async def _line(self, request: Request, **named: str) -> Line | None:
+        if self.find is not None:
+            return await self.find(request)
+        [(name, value)] = named.items()
+        return next((line for line in self.lines.values() if getattr(line, name) == value), None)
 
     def _unknown_token(self, request: Request, line: Line) -> Response | None:
         if request.headers.get("authorization") == f"Bearer {line.token}":
