@@ -18,7 +18,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("contact_identities", sa.Column("last_wrote_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("messages", sa.Column("chosen", sa.String(256), nullable=True))
+    op.add_column("messages", sa.Column("chosen", sa.String(1000), nullable=True))
     op.add_column("messages", sa.Column("template", JSONB(), nullable=True))
     op.alter_column("messages", "provider_message_id", type_=sa.String(500))
     op.create_table(

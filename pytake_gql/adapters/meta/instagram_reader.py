@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pytake_gql.adapters.meta.shapes import Id, Milliseconds, Shape, read
+from pytake_gql.adapters.meta.shapes import Id, Milliseconds, Shape, Who, read
 from pytake_gql.desk.deliveries.ports import (
     Batch,
     Choice,
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class _Entry(Shape):
-    id: Id
+    id: Who
     messaging: tuple[Any, ...] = ()
 
 
@@ -35,7 +35,7 @@ class _Delivery(Shape):
 
 
 class _Person(Shape):
-    id: Id
+    id: Who
 
 
 class _QuickReply(Shape):

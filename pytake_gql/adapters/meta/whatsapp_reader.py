@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from pytake_gql.adapters.meta import failures
-from pytake_gql.adapters.meta.shapes import Id, Seconds, Shape, read
+from pytake_gql.adapters.meta.shapes import Id, Seconds, Shape, Who, read
 from pytake_gql.desk.conversations.models import MessageStatus
 from pytake_gql.desk.deliveries.ports import (
     Batch,
@@ -39,7 +39,7 @@ _STATUSES = {
 
 
 class _Metadata(Shape):
-    phone_number_id: Id
+    phone_number_id: Who
 
 
 class _Value(Shape):
@@ -69,8 +69,8 @@ class _Profile(Shape):
 
 class _Contact(Shape):
     profile: _Profile = _Profile()
-    wa_id: Id | None = None
-    user_id: Id | None = None
+    wa_id: Who | None = None
+    user_id: Who | None = None
 
 
 class _Context(Shape):
@@ -81,8 +81,8 @@ class _Message(Shape):
     id: Id
     type: str
     timestamp: Seconds
-    sender: Id | None = Field(default=None, alias="from")
-    from_user_id: Id | None = None
+    sender: Who | None = Field(default=None, alias="from")
+    from_user_id: Who | None = None
     """Of a contact who hides the phone."""
     context: _Context | None = None
 
@@ -128,8 +128,8 @@ class _Medium(Shape):
 class _Status(Shape):
     id: Id
     status: str
-    recipient_id: Id | None = None
-    recipient_user_id: Id | None = None
+    recipient_id: Who | None = None
+    recipient_user_id: Who | None = None
     biz_opaque_callback_data: str | None = None
     errors: tuple[dict[str, Any], ...] = ()
 

@@ -122,8 +122,8 @@ def webhook_url(settings: Settings, kind: ChannelKind, channel_id: UUID) -> str:
 async def fail(uow: UnitOfWork, channel_id: UUID, reason: str) -> None:
     """The provider lets nothing pass any more: an ERROR until a message passes, or secrets or settings change."""
     channel = await get(uow, channel_id)
-    if change(channel, {"status": ChannelStatus.ERROR, "last_error": reason[:_LONGEST_ERROR]}).get("status"):
-        changes = {"status": {"from": ChannelStatus.CONNECTED, "to": ChannelStatus.ERROR}}
+    changes = change(channel, {"status": ChannelStatus.ERROR, "last_error": reason[:_LONGEST_ERROR]})
+    if "status" in changes:
         uow.emit(ChannelFailed(entity_id=channel_id, changes=changes))
 
 

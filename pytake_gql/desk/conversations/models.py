@@ -181,7 +181,7 @@ class Message(TenantModel, table=True):
     author_name: str | None = Field(default=None, max_length=120)
     text: str | None = None
     options: list[dict[str, str]] = Field(default_factory=list, sa_type=JSONB)
-    chosen: str | None = Field(default=None, max_length=256)
+    chosen: str | None = Field(default=None, max_length=1000)
     """The value of the offered option that the contact chose; its title is the text."""
     template: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     """What the provider needs to send it as a template: the fields of `ports.TemplateMessage`."""

@@ -76,7 +76,7 @@ async def _receive(uow: UnitOfWork, channel: Channel, incoming: Incoming, locale
         text=text,
         provider_message_id=incoming.provider_id,
         reply_to=incoming.reply_to,
-        chosen=incoming.content.value if isinstance(incoming.content, Choice) else None,
+        chosen=wording.cut(incoming.content.value) if isinstance(incoming.content, Choice) else None,
     )
 
 
@@ -111,7 +111,8 @@ async def _settle(uow: UnitOfWork, channel: Channel, told: StatusTold) -> None:
         message = (await messages.by_ids(uow.session, [told.message_id])).get(told.message_id)
     if message is None or message.channel_id != channel.id or message.direction is not MessageDirection.OUTBOUND:
         return
-    await messages.settle(uow, message.id, told.status, error=told.error, provider_id=told.provider_id)
+    error = wording.cut(told.error) if told.error else None
+    await messages.settle(uow, message.id, told.status, error=error, provider_id=told.provider_id)
 
 
 async def _read_up_to(uow: UnitOfWork, channel: Channel, told: ReadUpTo) -> None:

@@ -5,6 +5,7 @@ from pytake_gql.desk.deliveries.ports import Choice, Content, Media, Place, Reac
 from pytake_gql.kernel.translation import translate
 
 LONGEST_NAME = 120
+LONGEST_LINE = 1000
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -27,6 +28,11 @@ def text_of(content: Content, locale: str) -> str | None:
 def storable(text: str) -> str:
     """Without NUL, and no longer than a message may be."""
     return text.replace("\0", _REPLACEMENT).encode()[:LONGEST_TEXT_BYTES].decode(errors="ignore")
+
+
+def cut(text: str) -> str:
+    """As long as a chosen value or a reason may be."""
+    return storable(text)[:LONGEST_LINE]
 
 
 def name_of(profile: str | None) -> str | None:

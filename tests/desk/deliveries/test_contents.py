@@ -34,6 +34,7 @@ CONTENTS: list[tuple[str, Any, str, str | None]] = [
     ("text", {"body": "Olá 👋\nTudo bem?"}, "Olá 👋\nTudo bem?", None),
     ("text", {"body": "a\0b"}, "a\ufffdb", None),
     ("button", {"text": "Sim", "payload": "yes-1"}, "Sim", "yes-1"),
+    ("button", {"text": "Sim\0", "payload": "\0" + "y" * 2000}, "Sim\ufffd", "\ufffd" + "y" * 999),
     ("interactive", {"type": "button_reply", "button_reply": {"id": "b1", "title": "Comprar"}}, "Comprar", "b1"),
     ("interactive", {"type": "list_reply", "list_reply": {"id": "r2", "title": "Troca"}}, "Troca", "r2"),
     ("interactive", {"type": "nfm_reply", "nfm_reply": {"name": "flow"}}, UNSUPPORTED.format("interactive"), None),
@@ -69,7 +70,9 @@ async def test_placeholders_are_in_the_organizations_language(wire: Wire) -> Non
 
 async def test_one_message_that_cannot_be_read_does_not_lose_the_others(wire: Wire) -> None:
     soon = {"from": wire.contact, "id": "y", "type": "text", "timestamp": "soon", "text": {"body": "?"}}
-    broken: list[Any] = [{"from": wire.contact}, {"id": "x", "type": "text"}, "text", None, soon]
+    nul, long = {**soon, "id": "a\0b", "timestamp": "1"}, {**soon, "from": "1" * 201, "timestamp": "1"}
+    broken: list[Any] = [{"from": wire.contact}, {"id": "x", "type": "text"}, "text", None, soon, nul, long]
+    broken += [{**soon, "timestamp": at} for at in (None, [], "nan", "inf", "1e300")]
     good = payloads.text(wire.contact, "Oi", AT)
     payload = payloads.whatsapp(wire.line.address, messages=[good], statuses=[{"id": "z"}, {"status": "sent"}])
     payload["entry"][0]["changes"][0]["value"]["messages"] = [*broken, good]
