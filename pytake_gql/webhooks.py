@@ -24,6 +24,7 @@ from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.deliveries import service as deliveries
 from pytake_gql.desk.deliveries.ports import Batch, Readers, UnreadableDelivery
+from pytake_gql.kernel import metrics
 from pytake_gql.kernel.errors import ErrorCode
 from pytake_gql.kernel.ids import parse_global_id
 from pytake_gql.kernel.ports import Ports
@@ -92,6 +93,7 @@ class Door:
             await self._take(own.channel.organization_id, delivered)
         except _Refused as refused:
             return _answer(request, refused)
+        metrics.webhooks.labels("200").inc()
         return PlainTextResponse("stored")
 
     async def _challenge(self, request: Request) -> str:
@@ -197,6 +199,7 @@ def _json(body: bytes) -> Any:
 
 
 def _answer(request: Request, refused: _Refused) -> Response:
+    metrics.webhooks.labels(str(refused.status)).inc()
     request_id = request.scope.get("request_id", "")
     log.warning("a webhook was refused: %s", refused, extra={"request_id": request_id, "path": request.url.path})
     return JSONResponse({"error": {"code": refused.code.value, "requestId": request_id}}, refused.status)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pytake_gql.adapters.meta import wordings
+from pytake_gql.adapters.meta import numbering
 from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.desk.channels.ports import AnswerLost
 from pytake_gql.desk.conversations.ports import Outgoing
@@ -35,7 +35,7 @@ def content(message: Outgoing) -> dict[str, Any]:
     fits = len(options) <= MOST_QUICK_REPLIES and all(
         len(o.title) <= LONGEST_TITLE and 0 < len(o.value) <= LONGEST_PAYLOAD for o in options
     )
-    written: dict[str, Any] = {"text": message.text if fits else wordings.numbered(message.text, options)}
+    written: dict[str, Any] = {"text": message.text if fits else numbering.numbered(message.text, options)}
     if options and fits:
         written["quick_replies"] = [
             {"content_type": "text", "title": option.title, "payload": option.value} for option in options

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pytake_gql.adapters.meta import wordings
+from pytake_gql.adapters.meta import numbering
 from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.adapters.meta.templates import read_template
 from pytake_gql.desk.channels.ports import Account, AnswerLost, ProviderFailed, ProviderTemplate
@@ -78,7 +78,7 @@ def content(message: Outgoing) -> dict[str, Any]:
     if fits and 0 < len(options) <= MOST_ROWS and all(len(o.title) <= LONGEST_ROW for o in options):
         rows = [{"id": o.value, "title": o.title} for o in options]
         return _interactive("list", message.text, {"button": message.options_label, "sections": [{"rows": rows}]})
-    return {"type": "text", "text": {"body": wordings.numbered(message.text, options)}}
+    return {"type": "text", "text": {"body": numbering.numbered(message.text, options)}}
 
 
 def _interactive(kind: str, text: str, action: dict[str, Any]) -> dict[str, Any]:
