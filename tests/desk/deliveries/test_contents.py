@@ -72,7 +72,8 @@ async def test_one_message_that_cannot_be_read_does_not_lose_the_others(wire: Wi
     soon = {"from": wire.contact, "id": "y", "type": "text", "timestamp": "soon", "text": {"body": "?"}}
     nul, long = {**soon, "id": "a\0b", "timestamp": "1"}, {**soon, "from": "1" * 201, "timestamp": "1"}
     broken: list[Any] = [{"from": wire.contact}, {"id": "x", "type": "text"}, "text", None, soon, nul, long]
-    broken += [{**soon, "timestamp": at} for at in (None, [], "nan", "inf", "1e300")]
+    times: list[Any] = [None, [], "nan", "inf", "1e300"]
+    broken += [{**soon, "timestamp": at} for at in times]
     good = payloads.text(wire.contact, "Oi", AT)
     payload = payloads.whatsapp(wire.line.address, messages=[good], statuses=[{"id": "z"}, {"status": "sent"}])
     payload["entry"][0]["changes"][0]["value"]["messages"] = [*broken, good]
