@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-from pytake_gql import bootstrap
+from pytake_gql import bootstrap, webhooks
 from pytake_gql.adapters.file_door import FileDoor
 from pytake_gql.adapters.local_files import LocalFiles
-from pytake_gql.development import chat_page, mail_page
+from pytake_gql.development import chat_page, mail_page, whatsapp_page
 from pytake_gql.health import Health
 from pytake_gql.kernel import garbage, metrics
 from pytake_gql.kernel.asgi import RequestIds, failed
@@ -40,12 +40,13 @@ def build(ports: Ports, of: Schema = schema) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/graphql", HttpDoor(doorway)),
         WebSocketRoute("/graphql", SocketDoor(doorway)),
+        *webhooks.routes(ports, bootstrap.readers()),
         *Health(ports, doorway.sockets).routes(),
     ]
     if isinstance(ports.files, LocalFiles):
         routes.append(FileDoor(ports, doorway.origins, ports.files).route())
     if not ports.settings.is_production:
-        routes += [mail_page.route(ports), *chat_page.routes(ports)]
+        routes += [mail_page.route(ports), *chat_page.routes(ports), *whatsapp_page.routes(ports)]
     app = Starlette(routes=routes, middleware=[Middleware(RequestIds)], exception_handlers={Exception: failed})
     app.state.doorway = doorway
     return app

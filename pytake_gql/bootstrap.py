@@ -9,11 +9,17 @@ from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
 from pytake_gql.adapters.local_files import LocalFiles
+from pytake_gql.adapters.meta.graph import Graph
+from pytake_gql.adapters.meta.instagram import Instagram
+from pytake_gql.adapters.meta.instagram_reader import InstagramReader
+from pytake_gql.adapters.meta.whatsapp import WhatsApp
+from pytake_gql.adapters.meta.whatsapp_reader import WhatsAppReader
 from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.desk.channels.events import ChannelDeleted
 from pytake_gql.desk.channels.models import ChannelKind
+from pytake_gql.desk.channels.ports import TemplateSource
 from pytake_gql.desk.contacts.events import ContactErased, ContactMerged
 from pytake_gql.desk.conversations import ownership
 from pytake_gql.desk.conversations.events import (
@@ -25,7 +31,8 @@ from pytake_gql.desk.conversations.events import (
     MessageReceived,
     MessageSent,
 )
-from pytake_gql.desk.conversations.ports import Channels
+from pytake_gql.desk.conversations.ports import ChannelPort, Channels
+from pytake_gql.desk.deliveries.ports import Readers
 from pytake_gql.desk.departments.events import DepartmentDeleted
 from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
@@ -130,9 +137,15 @@ def mailer(of: Settings, clock: Clock) -> Mailer:
     return SmtpMailer(of.smtp_url, of.mail_from, clock) if of.smtp_url else KeptMail()
 
 
-def channels() -> Channels:
+def channels(of: Ports) -> Channels:
     """How a message leaves, by kind of channel."""
-    return {ChannelKind.WEB_CHAT: WebChat()}
+    by_kind: Channels = of.adapters[ChannelPort]
+    return by_kind
+
+
+def readers() -> Readers:
+    """How what a provider delivers is read, by kind of channel."""
+    return {ChannelKind.WHATSAPP: WhatsAppReader(), ChannelKind.INSTAGRAM: InstagramReader()}
 
 
 def files(of: Settings, tokens: Tokens, clock: Clock) -> Files:
@@ -152,7 +165,8 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
     bus, jobs, tokens = Bus(redis), Jobs(queue), Tokens(of.secret_key, clock)
     authority = SessionAuthority(database, tokens, of)
     units = UnitsOfWork(database, clock, bus, jobs, listeners(), of)
-    heartbeat, stored = Heartbeat(units), files(of, tokens, clock)
+    heartbeat, stored, graph = Heartbeat(units), files(of, tokens, clock), Graph(is_production=of.is_production)
+    whatsapp = WhatsApp(graph)
     try:
         async with authority.following(bus), heartbeat.beating():
             yield Ports(
@@ -167,9 +181,18 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                 authority=authority,
                 presence=heartbeat,
                 files=stored,
+                adapters={
+                    ChannelPort: {
+                        ChannelKind.WEB_CHAT: WebChat(),
+                        ChannelKind.WHATSAPP: whatsapp,
+                        ChannelKind.INSTAGRAM: Instagram(graph),
+                    },
+                    TemplateSource: whatsapp,
+                },
             )
     finally:
         await stored.close()
+        await graph.close()
         await bus.close()
         await database.close()
         await redis.aclose()

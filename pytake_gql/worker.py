@@ -298,5 +298,5 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with bootstrap.ports(settings) as ports:
         log.info("the worker has begun")
-        await work(ports, bootstrap.mailer(settings, ports.clock), bootstrap.channels(), stop)
+        await work(ports, bootstrap.mailer(settings, ports.clock), bootstrap.channels(ports), stop)
     log.info("the worker has ended")

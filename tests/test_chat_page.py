@@ -76,7 +76,7 @@ class Agent:
         assert answer["userErrors"] == []
         parsed, ports = parse_global_id(answer["message"]["id"]), self.desk.make.ports
         assert parsed is not None
-        await jobs.deliver_message(ports, bootstrap.channels(), self.desk.organization.id, parsed[1])
+        await jobs.deliver_message(ports, bootstrap.channels(ports), self.desk.organization.id, parsed[1])
         seq: int = answer["message"]["seq"]
         return seq
 

@@ -86,7 +86,7 @@ async def office(
 async def working(ports: Ports, mailer: RecordingMailer) -> AsyncIterator[None]:
     """A whole worker, in this process."""
     stop = asyncio.Event()
-    task = asyncio.create_task(worker.work(ports, mailer, bootstrap.channels(), stop))
+    task = asyncio.create_task(worker.work(ports, mailer, bootstrap.channels(ports), stop))
     try:
         yield
     finally:
@@ -98,7 +98,7 @@ async def working(ports: Ports, mailer: RecordingMailer) -> AsyncIterator[None]:
 @asynccontextmanager
 async def reading(ports: Ports, mailer: RecordingMailer, queue: JobQueue) -> AsyncIterator[None]:
     """One queue alone, without the reconciler."""
-    workshop = worker.Workshop(worker.jobs(ports, mailer, bootstrap.channels()))
+    workshop = worker.Workshop(worker.jobs(ports, mailer, bootstrap.channels(ports)))
     task = asyncio.create_task(worker.QueueReader(ports.settings, workshop, queue, worker.PACES[queue]).run())
     try:
         yield

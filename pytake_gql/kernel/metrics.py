@@ -24,6 +24,7 @@ sockets = Gauge("pytake_sockets", "Open websockets")
 sockets_closed = Counter("pytake_sockets_closed", "Websockets that the service closed, by code", ("code",))
 resume_gaps = Counter("pytake_resume_gaps", "Subscribers told that continuity is in doubt")
 limiter_hits = Counter("pytake_limiter_hits", "Requests refused by a rate bucket", ("bucket",))
+webhooks = Counter("pytake_webhooks", "What providers of channels called, by the status of our answer", ("status",))
 
 _LAG_EVERY_SECONDS = 0.5
 

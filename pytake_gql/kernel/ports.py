@@ -1,7 +1,8 @@
 """What one process has at hand: made by `bootstrap`, carried by every context."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from pytake_gql.kernel.bus import Bus
@@ -74,3 +75,5 @@ class Ports:
     files: Files
     shared_reads: SharedReads = field(default_factory=SharedReads)
     shared_writes: SharedWrites = field(default_factory=SharedWrites)
+    adapters: Mapping[Any, Any] = field(default_factory=dict)
+    """What implements a domain's port, by the port: for those that are not handed it, such as resolvers."""

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 from pytake_gql.desk.attributes.models import ContactAttribute, ContactAttributeKind
-from pytake_gql.desk.channels.models import Channel
+from pytake_gql.desk.channels.models import Channel, MessageTemplate, TemplateStatus
 from pytake_gql.desk.contacts.models import ContactRedirect, ContactTag
 from pytake_gql.desk.conversations.models import ConversationTag
 from pytake_gql.desk.queues.models import Queue, QueueSkill, RoutingStrategy
@@ -125,6 +125,8 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     channel = await _channel(make, organization, channel_id)
     active, closed, waiting, message, visitor = await _talk(make, http, channel, agent)
     canned = await _made(boss, _CANNED, "cannedResponse", shortcut=uuid4().hex[:8], text=f"Bom dia {uuid4().hex}")
+    template = _template(channel)
+    await make.save(organization.id, template)
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
     conversation, contact = id_of(active), await _contact(boss, active)
     notification = _notification(make, admin.member.id, conversation, channel.id)
@@ -149,6 +151,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Contact": contact,
             "ContactAttribute": global_id("ContactAttribute", attribute.id),
             "Tag": global_id("Tag", tag.id),
+            "MessageTemplate": global_id("MessageTemplate", template.id),
             "Conversation": active,
             "Message": message,
             "Attachment": await _enclosed(boss, message),
@@ -161,6 +164,20 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
         },
         conversation_ids=(active, closed, waiting),
         email=account.email,
+    )
+
+
+def _template(channel: Channel) -> MessageTemplate:
+    """As the provider would have told it."""
+    name = f"modelo-{uuid4().hex}"
+    text = f"Seu pedido {uuid4().hex} saiu"
+    return MessageTemplate(
+        channel_id=channel.id,
+        name=name,
+        language="pt_BR",
+        category="UTILITY",
+        status=TemplateStatus.APPROVED,
+        body=text,
     )
 
 

@@ -32,6 +32,7 @@ _TYPES = {
     "Query.auditLog.actorId": "Member",
     "ConversationFilter.assigneeIds": "Member",
     "SendMessageInput.replyToId": "Message",
+    "TemplateMessageInput.templateId": "MessageTemplate",
     "RemoveMemberInput.reassignToId": "Member",
     "MergeContactsInput.keepId": "Contact",
     "MergeContactsInput.mergeId": "Contact",
@@ -46,6 +47,7 @@ _VALUES: Mapping[str, Any] = {
     "InviteMemberInput.role": "AGENT",
     "SwitchOrganizationInput.reason": "Uma visita",
     "AssignConversationInput.force": True,
+    "SendMessageInput.isNote": False,
     "SnoozeConversationInput.until": (datetime.now(UTC) + timedelta(days=30)).isoformat(),
 }
 # Optional fields without which the operation would be refused for another reason.
@@ -56,7 +58,7 @@ _NEEDED = {
     "TransferConversationInput": ("queueId",),
 }
 # What is left out where this is given: the two exclude each other.
-_INSTEAD = {"TransferConversationInput.memberId": {"queueId"}}
+_INSTEAD = {"TransferConversationInput.memberId": {"queueId"}, "SendMessageInput.template": {"text"}}
 _SCALARS: Mapping[str, Any] = {
     "Int": 1,
     "Float": 1.0,

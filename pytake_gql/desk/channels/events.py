@@ -15,3 +15,15 @@ class ChannelDeleted(Event):
     """Its listeners refuse while conversations exist on it."""
 
     entity: ClassVar[str] = "Channel"
+
+
+class ChannelFailed(Event):
+    """Its provider lets nothing pass any more."""
+
+    entity: ClassVar[str] = "Channel"
+
+
+class ChannelTemplatesSynced(Event):
+    """Its templates were read from the provider again; the changes tell how many there are."""
+
+    entity: ClassVar[str] = "Channel"

@@ -1,3 +1,5 @@
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -5,11 +7,12 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from pytake_gql.desk.channels import kinds, models, service
+from pytake_gql.desk.channels import kinds, models, service, templates
+from pytake_gql.desk.channels.ports import Account, AnswerLost, ProviderFailed, ProviderTemplate, TemplateSource
 from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.graphql import Contact
 from pytake_gql.desk.queues.graphql import Queue, find_queue
-from pytake_gql.kernel.errors import BadUserInput
+from pytake_gql.kernel.errors import UserErrorCode, refuse
 from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.context import Info
@@ -21,6 +24,46 @@ from pytake_gql.kernel.principal import Role
 
 enum_type(models.ChannelKind)
 enum_type(models.ChannelStatus)
+enum_type(models.TemplateStatus)
+
+SYNC_SECONDS = 30.0
+"""A provider may be slow, and have many templates."""
+
+
+@object_type
+class MessageTemplate(Node):
+    """A text that WhatsApp approved beforehand, as last read from the provider."""
+
+    name: str
+    """As it is called at the provider."""
+    language: str
+    """Such as pt_BR; the same name may exist in several."""
+    category: str
+    """What the provider takes it for, such as UTILITY or MARKETING."""
+    status: models.TemplateStatus
+    """Whether it can be sent."""
+    body: str
+    """What it says, with placeholders such as {{1}}."""
+    variables: list[str]
+    """Its placeholders, in order."""
+
+    @classmethod
+    def of(cls, row: models.MessageTemplate) -> Self:
+        return cls(
+            id=strawberry.ID(global_id("MessageTemplate", row.id)),
+            name=row.name,
+            language=row.language,
+            category=row.category,
+            status=row.status,
+            body=row.body,
+            variables=templates.variables(row),
+        )
+
+
+@finds("MessageTemplate")
+async def find_template(info: Info, id_: UUID) -> MessageTemplate | None:
+    row = await info.context.load(templates.by_ids, id_)
+    return MessageTemplate.of(row) if row else None
 
 
 @object_type
@@ -49,7 +92,13 @@ class Channel(Node):
     @field
     async def webhook_url(self, info: Info) -> str:
         """What the provider (or the web chat widget) calls."""
-        return service.webhook_url(info.context.ports.settings)
+        return service.webhook_url(info.context.ports.settings, self.kind, id_of(self.id))
+
+    @field
+    async def templates(self, info: Info) -> list[MessageTemplate]:
+        """What may be sent when the reply window is closed; empty except on WhatsApp."""
+        rows = await info.context.load(templates.of_channels, id_of(self.id))
+        return [MessageTemplate.of(row) for row in rows or []]
 
     @classmethod
     def of(cls, row: models.Channel) -> Self:
@@ -103,7 +152,7 @@ class CreateChannelInput:
     """A new channel."""
 
     kind: models.ChannelKind
-    """WEB_CHAT; the other kinds are not available yet."""
+    """What it is made of."""
     name: str
     """Unique in the organization."""
     queue_id: strawberry.ID | None = None
@@ -138,6 +187,14 @@ class DeleteChannelInput:
     """The channel."""
 
 
+@input_type
+class SyncTemplatesInput:
+    """Reads the templates from the provider again."""
+
+    channel_id: strawberry.ID
+    """A WhatsApp channel."""
+
+
 @object_type
 class ChannelPayload:
     """The channel that changed."""
@@ -169,12 +226,7 @@ class ChannelQuery:
 
     @query(Role.VIEWER)
     async def channel_schema(self, kind: models.ChannelKind) -> JSON:
-        """JSON Schemas of a kind's settings and secrets, under the keys `settings` and `secrets`.
-
-        BAD_USER_INPUT for a kind that is not available yet.
-        """
-        if kind not in kinds.KINDS:
-            raise BadUserInput("This kind of channel is not available yet.")
+        """JSON Schemas of a kind's settings and secrets, under the keys `settings` and `secrets`."""
         return JSON(kinds.schema(kind))
 
 
@@ -182,7 +234,7 @@ class ChannelQuery:
 class ChannelMutation:
     @mutation(Role.ORG_ADMIN)
     async def create_channel(self, info: Info, input: CreateChannelInput) -> ChannelPayload:
-        """Makes a channel; WHATSAPP and INSTAGRAM are INVALID: not available yet."""
+        """Makes a channel; on WhatsApp and Instagram tell Meta its `webhookUrl` and the verify token afterwards."""
         given = {name: value for name, value in vars(input).items() if name != "kind" and value is not None}
         row = await service.create(info.context.uow, input.kind, _with_inner_ids(given))
         return ChannelPayload(channel=Channel.of(row))
@@ -199,3 +251,24 @@ class ChannelMutation:
         """Deletes a channel that no conversation was held on."""
         row = await service.delete(info.context.uow, local_id("Channel", input.id, "id"))
         return ChannelPayload(channel=Channel.of(row))
+
+    @mutation(Role.ORG_ADMIN, seconds=SYNC_SECONDS)
+    async def sync_templates(self, info: Info, input: SyncTemplatesInput) -> ChannelPayload:
+        """Reads the templates from the provider again; PROVIDER_FAILED when it gives none."""
+        channel_id = local_id("Channel", input.channel_id, "channel_id")
+        async with info.context.read() as session:
+            account = await templates.to_read(session, info.context.ports.settings, channel_id)
+        # The unit of work has asked the database nothing yet: no transaction is open while the provider is called.
+        found = await _templates(info.context.ports.adapters[TemplateSource], account)
+        row = await templates.replace(info.context.uow, channel_id, found)
+        return ChannelPayload(channel=Channel.of(row))
+
+
+async def _templates(source: TemplateSource, account: Account) -> Sequence[ProviderTemplate]:
+    """What the provider tells, or the refusal PROVIDER_FAILED."""
+    try:
+        async with asyncio.timeout(SYNC_SECONDS - 5):
+            return await source.templates(account)
+    except (ProviderFailed, AnswerLost, TimeoutError) as failure:
+        reason = str(failure) or "no answer"
+        refuse(UserErrorCode.PROVIDER_FAILED, "The provider refused: {reason}", "channel_id", reason=reason)

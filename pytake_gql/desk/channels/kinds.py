@@ -1,9 +1,12 @@
 """What each kind of channel is told: public settings and secrets (D32). `channelSchema` prints these models."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -62,14 +65,122 @@ class WebChatSecrets(Told):
     )
 
 
+_META_ID = re.compile("[0-9A-Za-z_-]{1,64}", re.ASCII)
+
+
+def _meta_id(text: str) -> str:
+    """It stands in addresses that are called."""
+    if not _META_ID.fullmatch(text):
+        raise ValueError("An id of Meta's has 1 to 64 letters and digits.")
+    return text
+
+
+def _api_url(text: str) -> str:
+    """Whether it may be another than the provider's is for `service` to say: it knows the environment."""
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable():
+        raise ValueError("An address such as https://graph.facebook.com.")
+    return text.rstrip("/")
+
+
+MetaId = Annotated[str, AfterValidator(_meta_id)]
+ApiUrl = Annotated[str, Field(max_length=255), AfterValidator(_api_url)]
+Secret = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class WhatsAppSettings(Told):
+    phone_number_id: MetaId
+    """Meta's id of the number that messages are sent from."""
+    business_account_id: MetaId | None = None
+    """Meta's id of the WhatsApp Business Account; its templates are read from there."""
+    display_phone: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    """The number as people read it."""
+    api_url: ApiUrl | None = None
+    """Meta's by default; another one is for development and tests only."""
+
+    model_config = ConfigDict(title="WhatsApp settings", use_attribute_docstrings=True)
+
+
+class InstagramSettings(Told):
+    account_id: MetaId
+    """Meta's id of the professional account."""
+    api_url: ApiUrl | None = None
+    """Meta's by default; another one is for development and tests only."""
+
+    model_config = ConfigDict(title="Instagram settings", use_attribute_docstrings=True)
+
+
+class MetaSecrets(Told):
+    """Until all three are there the channel is DISCONNECTED."""
+
+    access_token: Secret | None = None
+    """With it messages are sent and templates are read."""
+    app_secret: Secret | None = None
+    """The app's: it signs what Meta delivers. After a change the one before is valid for 24 hours more.
+
+    Cleared by null, both are invalid at once.
+    """
+    verify_token: Secret | None = None
+    """Chosen by you and told to Meta, which says it when it verifies the webhook's address."""
+
+    model_config = ConfigDict(
+        title="Secrets of the Meta app", use_attribute_docstrings=True, json_schema_extra={"writeOnly": True}
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     settings: type[Told]
     secrets: type[Told]
+    address: str | None = None
+    """The setting that says, in what the provider delivers, which channel it is for; unique in an organization."""
+    needed_secrets: frozenset[str] = frozenset()
+    """Without one of them the channel is DISCONNECTED."""
+    api_host: str | None = None
+    """The provider's own, the only one that is called in production."""
+    reply_window: timedelta | None = None
+    """How long after the contact's last message a member may write freely (D28); None is always."""
+    longest_text: int | None = None
+    """Where the provider takes less than we do: by `measure`."""
+    measure: Callable[[str], int] = len
+
+    @property
+    def has_provider(self) -> bool:
+        """Whether somebody else carries its messages."""
+        return self.address is not None
 
 
-KINDS: Mapping[ChannelKind, Kind] = MappingProxyType({ChannelKind.WEB_CHAT: Kind(WebChatSettings, WebChatSecrets)})
-"""The kinds that can be made."""
+_META_SECRETS = frozenset({"accessToken", "appSecret", "verifyToken"})
+_A_DAY = timedelta(hours=24)
+
+KINDS: Mapping[ChannelKind, Kind] = MappingProxyType(
+    {
+        ChannelKind.WEB_CHAT: Kind(WebChatSettings, WebChatSecrets),
+        ChannelKind.WHATSAPP: Kind(
+            WhatsAppSettings,
+            MetaSecrets,
+            address="phoneNumberId",
+            needed_secrets=_META_SECRETS,
+            api_host="graph.facebook.com",
+            reply_window=_A_DAY,
+            longest_text=4096,
+        ),
+        ChannelKind.INSTAGRAM: Kind(
+            InstagramSettings,
+            MetaSecrets,
+            address="accountId",
+            needed_secrets=_META_SECRETS,
+            api_host="graph.instagram.com",
+            reply_window=_A_DAY,
+            longest_text=1000,
+            measure=lambda text: len(text.encode()),
+        ),
+    }
+)
 
 _FAULTS = MappingProxyType(
     {
@@ -110,3 +221,9 @@ def _said(fault: Any) -> str:
     """The template of a rule of ours, or a word that fits every wrong type."""
     error = fault.get("ctx", {}).get("error")
     return str(error) if error else "This value does not fit."
+
+
+def is_providers(kind: ChannelKind, api_url: str) -> bool:
+    """Whether the address is the provider's own, over TLS."""
+    parts = urlsplit(api_url)
+    return parts.scheme == "https" and parts.port in {None, 443} and parts.hostname == KINDS[kind].api_host

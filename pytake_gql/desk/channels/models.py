@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from pytake_gql.kernel.db import Instant, TenantModel, text_enum, within_organization
+from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, text_enum, within_organization
 
 
 class ChannelKind(StrEnum):
@@ -47,3 +47,32 @@ class Channel(TenantModel, table=True):
     sealed_secrets: bytes | None = None
     """Encrypted by the vault; written, never read back."""
     created_at: datetime = Field(sa_type=Instant)
+
+
+class TemplateStatus(StrEnum):
+    """Whether WhatsApp lets a template be sent: only APPROVED ones pass."""
+
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    PAUSED = "PAUSED"
+
+
+class MessageTemplate(TenantModel, table=True):
+    """As last read from the provider; the same name and language is the same template."""
+
+    __tablename__ = "message_templates"
+    __table_args__ = (
+        sa.UniqueConstraint("organization_id", "channel_id", "name", "language"),
+        belongs_to("channels", "channel_id", ondelete="CASCADE"),
+        within_organization(),
+    )
+
+    channel_id: UUID
+    name: str = Field(max_length=512)
+    language: str = Field(max_length=40)
+    category: str = Field(max_length=40)
+    status: TemplateStatus = Field(sa_type=text_enum(TemplateStatus))
+    body: str
+    placeholders: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    """What it leaves open, in order: the fields of `ports.Placeholder`."""

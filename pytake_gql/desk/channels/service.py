@@ -1,17 +1,19 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
-from pytake_gql.desk.channels import kinds
-from pytake_gql.desk.channels.events import ChannelCreated, ChannelDeleted, ChannelUpdated
-from pytake_gql.desk.channels.models import Channel, ChannelKind
+from pytake_gql.desk.channels import kinds, rotation
+from pytake_gql.desk.channels.events import ChannelCreated, ChannelDeleted, ChannelFailed, ChannelUpdated
+from pytake_gql.desk.channels.models import Channel, ChannelKind, ChannelStatus
+from pytake_gql.desk.channels.ports import Account
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.kernel import text, vault
-from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
+from pytake_gql.kernel.errors import Problems, UserErrorCode, Verbatim, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
+from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.settings import Settings
 from pytake_gql.kernel.unit_of_work import UnitOfWork
@@ -20,12 +22,11 @@ MOST = 500
 SECRETS = "channels.sealed_secrets"
 """What the vault binds their ciphertext to."""
 _SUBJECT = "channels"
+_LONGEST_ERROR = 1000
 
 
 async def create(uow: UnitOfWork, kind: ChannelKind, given: Changes) -> Channel:
     """`given` is as for `update`; the name is among it."""
-    if kind not in kinds.KINDS:
-        refuse(UserErrorCode.INVALID, "This kind of channel is not available yet.", "kind")
     await one_at_a_time(uow, _SUBJECT)
     channel = Channel(kind=kind, name="", created_at=uow.now())
     values = await _checked(uow, {"settings": {}, **given}, channel)
@@ -35,6 +36,7 @@ async def create(uow: UnitOfWork, kind: ChannelKind, given: Changes) -> Channel:
     changes = change(channel, values)
     uow.add(channel)
     changes |= await _keep_secrets(uow, channel, {}, secrets)
+    _connect(channel, secrets)
     uow.emit(ChannelCreated(entity_id=channel.id, changes={"kind": {"from": None, "to": kind}, **changes}))
     return channel
 
@@ -43,10 +45,13 @@ async def update(uow: UnitOfWork, channel_id: UUID, changes: Changes) -> Channel
     """`settings` replaces them all; `secrets` only those named, and null clears one, or all."""
     await one_at_a_time(uow, _SUBJECT)
     channel = await get(uow, channel_id)
-    before = await secrets(uow.session, uow.settings, channel)
+    sealed = await secrets(uow.session, uow.settings, channel)
+    before = rotation.named(sealed)
     values = await _checked(uow, changes, channel, before)
     kept = values.pop("secrets", before)
-    changed = change(channel, values) | await _keep_secrets(uow, channel, before, kept)
+    changed = change(channel, values) | await _keep_secrets(uow, channel, sealed, kept)
+    if {"secrets", "settings"} & changed.keys():
+        _connect(channel, kept)
     if changed:
         uow.emit(ChannelUpdated(entity_id=channel_id, changes=changed))
     return channel
@@ -76,6 +81,15 @@ async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Chann
     return {row.id: row for row in rows.scalars()}
 
 
+async def by_addresses(session: AsyncSession, kind: ChannelKind, addresses: Collection[str]) -> Sequence[Channel]:
+    """Those that have one of these numbers or accounts at the provider."""
+    name = kinds.KINDS[kind].address
+    if name is None:
+        return []
+    theirs = col(Channel.settings)[name].astext.in_(addresses)
+    return (await session.execute(select(Channel).where(Channel.kind == kind, theirs))).scalars().all()
+
+
 async def list_all(session: AsyncSession) -> Sequence[Channel]:
     """In alphabetical order."""
     statement = select(Channel).order_by(func.lower(Channel.name), col(Channel.id))
@@ -83,22 +97,57 @@ async def list_all(session: AsyncSession) -> Sequence[Channel]:
 
 
 async def secrets(session: AsyncSession, settings: Settings, channel: Channel) -> dict[str, str]:
-    """The channel's secrets by their names of `channelSchema`, for those who call or verify; never for answers."""
+    """The channel's secrets by their names of `channelSchema`, for those who call or verify; never for answers.
+
+    Beside them stands what `rotation` keeps.
+    """
     if channel.sealed_secrets is None:
         return {}
     return await vault.unseal(session, settings.master_keys, channel.organization_id, SECRETS, channel.sealed_secrets)
 
 
-def webhook_url(settings: Settings) -> str:
+async def account(session: AsyncSession, settings: Settings, channel: Channel) -> Account:
+    """What the channel's adapter works with."""
+    known = await secrets(session, settings, channel)
+    return Account(channel.id, channel.kind, channel.settings, rotation.named(known))
+
+
+def webhook_url(settings: Settings, kind: ChannelKind, channel_id: UUID) -> str:
     """The address that the channel's provider calls; for web chat the widget's, which speaks GraphQL."""
-    return f"{settings.public_url}/graphql"
+    if not kinds.KINDS[kind].has_provider:
+        return f"{settings.public_url}/graphql"
+    return f"{settings.public_url}/webhooks/{global_id('Channel', channel_id)}"
 
 
-async def _keep_secrets(uow: UnitOfWork, channel: Channel, before: dict[str, str], kept: dict[str, str]) -> Changes:
+async def fail(uow: UnitOfWork, channel_id: UUID, reason: str) -> None:
+    """The provider lets nothing pass any more: an ERROR until a message passes, or secrets or settings change."""
+    channel = await get(uow, channel_id)
+    changes = change(channel, {"status": ChannelStatus.ERROR, "last_error": reason[:_LONGEST_ERROR]})
+    if "status" in changes:
+        uow.emit(ChannelFailed(entity_id=channel_id, changes=changes))
+
+
+async def recover(uow: UnitOfWork, channel_id: UUID) -> None:
+    """A message passed."""
+    channel = await get(uow, channel_id)
+    if channel.status is ChannelStatus.ERROR:
+        channel.status, channel.last_error = ChannelStatus.CONNECTED, None
+
+
+def _connect(channel: Channel, known: dict[str, str]) -> None:
+    """What the provider complained about may be mended; whether all secrets are there is told at once."""
+    is_complete = kinds.KINDS[channel.kind].needed_secrets <= known.keys()
+    channel.status = ChannelStatus.CONNECTED if is_complete else ChannelStatus.DISCONNECTED
+    channel.last_error = None
+
+
+async def _keep_secrets(uow: UnitOfWork, channel: Channel, sealed: dict[str, str], kept: dict[str, str]) -> Changes:
     """Seals them; tells their names only."""
+    before = rotation.named(sealed)
     if kept == before:
         return {}
-    channel.sealed_secrets = await vault.seal(uow, SECRETS, kept) if kept else None
+    values = rotation.kept(sealed, kept, uow.now())
+    channel.sealed_secrets = await vault.seal(uow, SECRETS, values) if values else None
     return {"secrets": {"from": sorted(before), "to": sorted(kept)}}
 
 
@@ -116,7 +165,8 @@ async def _checked(
             await queues.get(uow, changes["queue_id"], "queue_id")
     if "settings" in changes:
         with problems.gather():
-            values["settings"] = _settings(channel.kind, changes["settings"])
+            values["settings"] = _settings(uow, channel.kind, changes["settings"])
+            await _refuse_used(uow, values["settings"], channel)
     if "secrets" in changes:
         with problems.gather():
             values["secrets"] = _secrets(channel.kind, before or {}, changes["secrets"])
@@ -124,10 +174,14 @@ async def _checked(
     return values
 
 
-def _settings(kind: ChannelKind, given: Any) -> dict[str, Any]:
+def _settings(uow: UnitOfWork, kind: ChannelKind, given: Any) -> dict[str, Any]:
     if given is None:
         refuse(UserErrorCode.REQUIRED, "This is required.", "settings")
-    return kinds.checked(kinds.KINDS[kind].settings, given, "settings")
+    values = kinds.checked(kinds.KINDS[kind].settings, given, "settings")
+    api_url = values.get("apiUrl")
+    if api_url and uow.settings.is_production and not kinds.is_providers(kind, api_url):
+        refuse(UserErrorCode.INVALID, "Only the provider's own address can be called.", "settings", "api_url")
+    return values
 
 
 def _secrets(kind: ChannelKind, before: dict[str, str], given: Any) -> dict[str, str]:
@@ -136,6 +190,16 @@ def _secrets(kind: ChannelKind, before: dict[str, str], given: Any) -> dict[str,
         return {}
     merged = {**before, **given} if isinstance(given, dict) else given
     return kinds.checked(kinds.KINDS[kind].secrets, merged, "secrets")
+
+
+async def _refuse_used(uow: UnitOfWork, values: dict[str, Any], channel: Channel) -> None:
+    """Two channels of one number would both get what is delivered for it."""
+    name = kinds.KINDS[channel.kind].address
+    if name is None:
+        return
+    same = await by_addresses(uow.session, channel.kind, [values[name]])
+    if any(other.id != channel.id for other in same):
+        refuse(UserErrorCode.TAKEN, "Another channel has this one.", "settings", Verbatim(name))
 
 
 async def _refuse_taken(uow: UnitOfWork, name: str, besides: UUID) -> None:

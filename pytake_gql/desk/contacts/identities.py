@@ -80,6 +80,24 @@ async def make(uow: UnitOfWork, channel_id: UUID, external_id: str, known: Chang
         uow.emit(ContactCreated(entity_id=contact_id, changes=details.told(changes)))
 
 
+async def reach_by_phone(uow: UnitOfWork, contact: Contact, channel_id: UUID) -> bool:
+    """Gives the contact an identity on a channel whose ids are phones; False where somebody else has it."""
+    if contact.phone is None:
+        return False
+    external_id = contact.phone.removeprefix("+")
+    values = {
+        "id": uuid7(),
+        "contact_id": contact.id,
+        "channel_id": channel_id,
+        "external_id": external_id,
+        "created_at": uow.now(),
+    }
+    unique = ["organization_id", "channel_id", "external_id"]
+    await uow.session.execute(uow.insert(ContactIdentity, values).on_conflict_do_nothing(index_elements=unique))
+    found = await find(uow.session, channel_id, external_id)
+    return found is not None and found[1].id == contact.id
+
+
 async def make_by_phone(
     uow: UnitOfWork, channel_id: UUID, external_id: str, phone: str, known: Changes
 ) -> tuple[ContactIdentity, Contact]:

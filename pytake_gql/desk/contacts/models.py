@@ -84,6 +84,8 @@ class ContactIdentity(TenantModel, table=True):
     channel_id: UUID
     external_id: str = Field(max_length=200)
     display_name: str | None = Field(default=None, max_length=120)
+    last_wrote_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the contact last wrote there, by the provider's clock: the reply window counts from it (D28)."""
     created_at: datetime = Field(sa_type=Instant)
 
 

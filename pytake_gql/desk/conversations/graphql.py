@@ -6,6 +6,7 @@ from uuid import UUID
 import strawberry
 
 from pytake_gql.desk.attachments import service as attachments
+from pytake_gql.desk.channels import templates
 from pytake_gql.desk.conversations import messages, models, queries, service, starting
 from pytake_gql.desk.conversations.nodes import Conversation, Message, listed
 from pytake_gql.desk.conversations.timeline import typing_topic
@@ -77,6 +78,20 @@ class ConversationFilter:
 
 
 @input_type
+class TemplateMessageInput:
+    """A template in place of a text."""
+
+    template_id: strawberry.ID
+    """An approved one of the conversation's channel."""
+    variables: list[str] | None = None
+    """One for each placeholder, in order."""
+
+    def read(self, *path: str) -> templates.Choice:
+        template_id = local_id("MessageTemplate", self.template_id, *path, "template_id")
+        return templates.Choice(template_id, self.variables or [])
+
+
+@input_type
 class StartConversationInput:
     """Waits in the queue named; without one it is the caller's own.
 
@@ -91,6 +106,8 @@ class StartConversationInput:
     """Where it waits; without one the caller has it, and a slot less."""
     text: str | None = None
     """The first message."""
+    template: TemplateMessageInput | None = None
+    """The first message, where the contact has not written of late: on WhatsApp only a template passes then."""
     subject: str | None = None
     """What it is about."""
     priority: models.ConversationPriority | None = None
@@ -104,6 +121,7 @@ class StartConversationInput:
             channel_id=local_id("Channel", self.channel_id, "channel_id"),
             queue_id=local_id("Queue", self.queue_id, "queue_id") if self.queue_id else None,
             text=self.text,
+            template=self.template.read("template") if self.template else None,
             subject=self.subject,
             priority=self.priority or models.ConversationPriority.NORMAL,
         )
@@ -116,9 +134,11 @@ class SendMessageInput:
     conversation_id: strawberry.ID
     """Where."""
     text: str | None = None
-    """Any Unicode, at most 64 KiB; not needed with attachments."""
+    """Any Unicode, at most 64 KiB (4096 characters on WhatsApp, 1000 on Instagram); not needed with attachments."""
     attachment_ids: list[strawberry.ID] | None = None
     """Files that the caller prepared and uploaded, at most 10; each belongs to one message."""
+    template: TemplateMessageInput | None = None
+    """Instead of text; passes when the reply window is closed."""
     is_note: bool = False
     """Seen by members only, never sent."""
     reply_to_id: strawberry.ID | None = None
@@ -135,6 +155,7 @@ class SendMessageInput:
             reply_to_id=local_id("Message", self.reply_to_id, "reply_to_id") if self.reply_to_id else None,
             expected_last_seq=self.expected_last_seq,
             attachment_ids=tuple(local_ids("Attachment", self.attachment_ids or [], "attachment_ids")),
+            template=self.template.read("template") if self.template else None,
         )
 
 

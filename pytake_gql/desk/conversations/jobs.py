@@ -5,17 +5,22 @@ aside (D4).
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from pytake_gql.desk.channels.models import Channel, ChannelKind
-from pytake_gql.desk.conversations import enclosures, messages, service
+from pytake_gql.desk.channels import kinds
+from pytake_gql.desk.channels import service as channels
+from pytake_gql.desk.channels.models import Channel, ChannelStatus
+from pytake_gql.desk.channels.ports import AnswerLost, ProviderFailed
+from pytake_gql.desk.conversations import messages, outgoing, pace, service, turns
 from pytake_gql.desk.conversations.models import Message, MessageStatus
-from pytake_gql.desk.conversations.ports import Channels, DeliveryFailed, Outgoing, OutgoingFile
+from pytake_gql.desk.conversations.ports import ChannelPort, Channels, Outgoing
 from pytake_gql.kernel.files import Files
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
@@ -25,6 +30,8 @@ TIMEOUT_SECONDS = 30
 MOST_ATTEMPTS = 8
 _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(hours=1)
+_TURN_PAUSE = timedelta(seconds=1)
+_LONGEST_ERROR = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +39,15 @@ class Claim:
     """A message under this worker's lease."""
 
     message: Message
-    kind: ChannelKind
-    files: tuple[OutgoingFile, ...]
+    channel: Channel
+    outgoing: Outgoing | None
+    """None when the contact is nobody on the channel."""
     is_answer_lost: bool
     """Whether the attempt before it ended without an outcome."""
+    error_before: str | None
 
 
-async def deliver_message(ports: Ports, channels: Channels, organization_id: UUID, message_id: UUID) -> bool:
+async def deliver_message(ports: Ports, by_kind: Channels, organization_id: UUID, message_id: UUID) -> bool:
     """Sends one message, at most once at a time; says whether it did. Safe to run twice.
 
     A worker that dies between the call and its answer leaves a lease that runs out: the next claim finds an
@@ -49,24 +58,38 @@ async def deliver_message(ports: Ports, channels: Channels, organization_id: UUI
         claim = await _claim(uow, ports.files, message_id)
     if claim is None:
         return False
-    message, channel = claim.message, channels[claim.kind]
+    channel = by_kind[claim.channel.kind]
     if claim.is_answer_lost and not channel.is_idempotent:
-        await _finish(ports, message, MessageStatus.UNKNOWN, error="The answer of the channel was lost.")
-        return False
+        await _finish(ports, claim, MessageStatus.UNKNOWN, error="The answer of the channel was lost.")
+    elif claim.outgoing is None:
+        await _finish(ports, claim, MessageStatus.FAILED, error="The contact is not on this channel.")
+    elif claim.outgoing.address and (seconds := await pace.wait(ports.limiter, claim.outgoing.address)):
+        await _give_back(ports, claim, seconds)
+    else:
+        return await _send(ports, channel, claim, claim.outgoing)
+    return False
+
+
+async def _send(ports: Ports, channel: ChannelPort, claim: Claim, message: Outgoing) -> bool:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            outgoing = Outgoing(organization_id, message_id, message.text or "", claim.files)
-            provider_id = await channel.send(outgoing)
+            provider_id = await channel.send(message)
     except TimeoutError:
-        await _finish(ports, message, MessageStatus.UNKNOWN, error="The channel did not answer.")
+        await _finish(ports, claim, MessageStatus.UNKNOWN, error="The channel did not answer.")
         return False
-    except DeliveryFailed as failure:
-        if failure.is_transient and message.attempts < MOST_ATTEMPTS:
-            await _try_later(ports, message, failure.reason)
+    except AnswerLost as lost:
+        await _finish(ports, claim, MessageStatus.UNKNOWN, error=f"The answer of the channel was lost: {lost}")
+        return False
+    except ProviderFailed as failure:
+        if failure.is_transient and claim.message.attempts < MOST_ATTEMPTS:
+            await _try_later(ports, claim.message, failure.reason)
         else:
-            await _finish(ports, message, MessageStatus.FAILED, error=failure.reason)
+            await _finish(ports, claim, MessageStatus.FAILED, error=failure.reason)
+        if failure.is_access_at_fault:
+            async with ports.units.of_system(claim.message.organization_id) as uow:
+                await channels.fail(uow, claim.channel.id, failure.reason)
         return False
-    await _finish(ports, message, MessageStatus.SENT, provider_id=provider_id)
+    await _finish(ports, claim, MessageStatus.SENT, provider_id=provider_id)
     return True
 
 
@@ -77,13 +100,13 @@ async def wake_conversation(ports: Ports, organization_id: UUID, conversation_id
 
 
 async def _claim(uow: UnitOfWork, files: Files, message_id: UUID) -> Claim | None:
-    """Takes the lease on a message that is due, or None: another worker has it, or it is done.
+    """Takes the lease on a message that is due, or None: another worker has it, it is done, or not its turn.
 
     The reason of a failure stands in the row until the next attempt begins: an earlier attempt that left none has
     lost its answer.
     """
     statement = (
-        select(Message, Channel.kind)
+        select(Message, Channel)
         .join(Channel, col(Channel.id) == Message.channel_id)
         .where(Message.id == message_id, Message.status == MessageStatus.QUEUED, col(Message.due_at) <= uow.now())
         .with_for_update(of=Message, skip_locked=True)
@@ -91,27 +114,49 @@ async def _claim(uow: UnitOfWork, files: Files, message_id: UUID) -> Claim | Non
     found = (await uow.session.execute(statement)).one_or_none()
     if found is None:
         return None
-    message, kind = found
-    is_answer_lost = message.attempts > 0 and message.error is None
+    message, channel = found
+    if kinds.KINDS[channel.kind].has_provider and await turns.waits_for_another(uow, message):
+        message.due_at = uow.now() + _TURN_PAUSE
+        return None
+    is_answer_lost, error_before = message.attempts > 0 and message.error is None, message.error
     message.due_at, message.error = uow.now() + LEASE, None
     message.epoch, message.attempts = message.epoch + 1, message.attempts + 1
-    enclosed = await enclosures.outgoing(uow.session, files, message, uow.now())
-    return Claim(message, ChannelKind(kind), enclosed, is_answer_lost)
+    composed = await outgoing.compose(uow, message, channel, files)
+    return Claim(message, channel, composed, is_answer_lost, error_before)
 
 
 async def _finish(
-    ports: Ports, message: Message, status: MessageStatus, *, error: str | None = None, provider_id: str | None = None
+    ports: Ports, claim: Claim, status: MessageStatus, *, error: str | None = None, provider_id: str | None = None
 ) -> None:
+    """Writes the outcome; through a provider the conversation's next message goes once this one is done."""
+    message, cut = claim.message, error[:_LONGEST_ERROR] if error else None
     async with ports.units.of_system(message.organization_id) as uow:
-        await messages.settle(uow, message.id, status, error=error, provider_id=provider_id, epoch=message.epoch)
+        await messages.settle(uow, message.id, status, error=cut, provider_id=provider_id, epoch=message.epoch)
+        if kinds.KINDS[claim.channel.kind].has_provider:
+            await turns.wake_next(uow, message)
+    if status is MessageStatus.SENT and claim.channel.status is ChannelStatus.ERROR:
+        async with ports.units.of_system(message.organization_id) as uow:
+            await channels.recover(uow, claim.channel.id)
+
+
+async def _give_back(ports: Ports, claim: Claim, seconds: float) -> None:
+    """The provider takes no more just now: the message is as it was before the claim, and due a little later."""
+    async with ports.units.of_system(claim.message.organization_id) as uow:
+        values = {"due_at": uow.now() + timedelta(seconds=seconds), "error": claim.error_before}
+        await _change_claimed(uow, claim.message, {**values, "attempts": claim.message.attempts - 1})
 
 
 async def _try_later(ports: Ports, message: Message, reason: str) -> None:
     async with ports.units.of_system(message.organization_id) as uow:
         pause = min(_FIRST_PAUSE * 2 ** (message.attempts - 1), _LONGEST_PAUSE)
-        statement = sa.update(Message).where(
-            col(Message.id) == message.id,
-            col(Message.epoch) == message.epoch,
-            col(Message.status) == MessageStatus.QUEUED,
-        )
-        await uow.session.execute(statement.values(due_at=uow.now() + pause, error=reason))
+        await _change_claimed(uow, message, {"due_at": uow.now() + pause, "error": reason[:_LONGEST_ERROR]})
+
+
+async def _change_claimed(uow: UnitOfWork, message: Message, values: Mapping[str, Any]) -> None:
+    """Only while this worker's claim is the last one, and nobody has told the outcome."""
+    statement = sa.update(Message).where(
+        col(Message.id) == message.id,
+        col(Message.epoch) == message.epoch,
+        col(Message.status) == MessageStatus.QUEUED,
+    )
+    await uow.session.execute(statement.values(**values))

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from pytake_gql.desk.attachments import service as attachments
+from pytake_gql.desk.channels import templates
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations import arrivals, departed, enclosures, events, service
+from pytake_gql.desk.conversations import arrivals, departed, enclosures, events, service, window
 from pytake_gql.desk.conversations.models import (
     AuthorKind,
     Conversation,
@@ -33,27 +34,28 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 LONGEST_TEXT_BYTES = 64 * 1024
 _PREVIEW = 160
 
-# How far a message got; a status never moves backwards (D27).
+# How far a message got; a status never moves backwards (D27). A provider may take a message and fail it later.
 _PROGRESS = {
     MessageStatus.QUEUED: 0,
     MessageStatus.UNKNOWN: 1,
     MessageStatus.SENT: 2,
-    MessageStatus.FAILED: 2,
-    MessageStatus.DELIVERED: 3,
-    MessageStatus.READ: 4,
+    MessageStatus.FAILED: 3,
+    MessageStatus.DELIVERED: 4,
+    MessageStatus.READ: 5,
 }
 _UNREAD = [status for status in _PROGRESS if status not in {MessageStatus.READ, MessageStatus.FAILED}]
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a member is about to say."""
+    """What a member is about to say: a text, or a template in its place."""
 
     text: str | None
     is_note: bool = False
     reply_to_id: UUID | None = None
     expected_last_seq: int | None = None
     attachment_ids: tuple[UUID, ...] = ()
+    template: templates.Choice | None = None
 
 
 def checked_text(text: str | None, *path: str) -> str:
@@ -84,31 +86,22 @@ async def receive(
     text: str | None,
     provider_message_id: str,
     attachment_ids: Sequence[UUID] = (),
+    reply_to: str | None = None,
+    chosen: str | None = None,
 ) -> tuple[Conversation, Message]:
-    """Stores what a contact wrote, once per (channel, provider message id), in the open conversation (D2, D26)."""
-    if known := await _by_provider_id(uow, channel.id, provider_message_id):
+    """Stores what a contact wrote, once per (channel, provider message id), in the open conversation (D2, D26).
+
+    `reply_to` is the provider's id of the message that it answers; `chosen` the value of an offered option.
+    """
+    if known := await by_provider_id(uow, channel.id, provider_message_id):
         return await _conversation_of(uow, known), known
     conversation = await arrivals.open_for(uow, channel, contact)
     # Parallel deliveries have waited for the conversation's lock until here: look again.
-    if known := await _by_provider_id(uow, channel.id, provider_message_id):
+    if known := await by_provider_id(uow, channel.id, provider_message_id):
         return await _conversation_of(uow, known), known
-    message = await _add(
-        uow,
-        conversation,
-        Message(
-            conversation_id=conversation.id,
-            channel_id=channel.id,
-            direction=MessageDirection.INBOUND,
-            author_kind=AuthorKind.CONTACT,
-            author_name=contact.name,
-            text=text,
-            status=MessageStatus.RECEIVED,
-            provider_message_id=provider_message_id,
-            seq=0,
-            created_at=uow.now(),
-        ),
-        attachment_ids,
-    )
+    inbound = _inbound(uow, conversation, contact, text, provider_message_id)
+    message = await _add(uow, conversation, inbound, attachment_ids)
+    message.chosen, message.reply_to_id = chosen, await _answered(uow, conversation, reply_to)
     conversation.unread_count += 1
     conversation.contact_read_seq = message.seq
     uow.emit(events.MessageReceived(entity_id=conversation.id, message_id=message.id))
@@ -119,10 +112,24 @@ async def receive(
     return conversation, message
 
 
+async def react(uow: UnitOfWork, contact: Contact, to: Message, *, text: str, provider_message_id: str) -> Message:
+    """What a contact feels about a message, beside it: it asks for no answer, so that nothing reopens or runs."""
+    conversation = await _lock_conversation(uow, to.conversation_id)
+    message = await _add(uow, conversation, _inbound(uow, conversation, contact, text, provider_message_id))
+    message.reply_to_id = to.id
+    conversation.unread_count += 1
+    return message
+
+
 async def send(uow: UnitOfWork, conversation_id: UUID, draft: Draft, *, idempotency_key: str | None) -> Message:
     """A member's message: QUEUED in the transaction of its event, sent by a worker; a note is never sent (D27)."""
-    checked(draft.text, draft.attachment_ids)
+    if draft.template is None:
+        checked(draft.text, draft.attachment_ids)
+    elif draft.text or draft.attachment_ids or draft.is_note:
+        refuse(UserErrorCode.INVALID, "A template stands instead of a text, and is no note.", "template")
     request = [conversation_id, draft.text, draft.is_note, draft.reply_to_id, draft.attachment_ids]
+    if draft.template:
+        request += [draft.template.template_id, *draft.template.variables]
     claim = await idempotency.claim(uow, _author(uow).member_id, idempotency_key, request)
     if claim and claim.answer:
         return (await by_ids(uow.session, [claim.answer]))[claim.answer]
@@ -137,7 +144,9 @@ async def send(uow: UnitOfWork, conversation_id: UUID, draft: Draft, *, idempote
 async def say(
     uow: UnitOfWork, conversation: Conversation, draft: Draft, *, idempotency_key: str | None = None
 ) -> Message:
-    """A member's checked draft in a locked conversation."""
+    """A member's checked draft in a locked conversation; a template is filled here, or refused."""
+    filled = await templates.fill(uow, conversation.channel_id, draft.template, "template") if draft.template else None
+    said = draft.text if draft.text and draft.text.strip() else None
     message = await _add(
         uow,
         conversation,
@@ -148,7 +157,8 @@ async def say(
             author_kind=AuthorKind.MEMBER,
             author_id=actor_id(uow),
             author_name=_author(uow).name,
-            text=draft.text if draft.text and draft.text.strip() else None,
+            text=filled.text if filled else said,
+            template=filled.message if filled else None,
             is_note=draft.is_note,
             status=MessageStatus.SENT if draft.is_note else MessageStatus.QUEUED,
             reply_to_id=draft.reply_to_id,
@@ -246,6 +256,8 @@ async def _check(uow: UnitOfWork, conversation: Conversation, draft: Draft) -> N
             "conversation_id",
             status=conversation.status,
         )
+    if not draft.is_note:
+        await window.require(uow, conversation, draft.text or "", is_template=draft.template is not None)
     if draft.expected_last_seq is not None:
         newer = select(Message.id).where(
             Message.conversation_id == conversation.id,
@@ -258,6 +270,23 @@ async def _check(uow: UnitOfWork, conversation: Conversation, draft: Draft) -> N
         replied = (await by_ids(uow.session, [draft.reply_to_id])).get(draft.reply_to_id)
         if replied is None or replied.conversation_id != conversation.id:
             refuse(UserErrorCode.NOT_FOUND, "Nothing was found by this id.", "reply_to_id")
+
+
+def _inbound(
+    uow: UnitOfWork, conversation: Conversation, contact: Contact, text: str | None, provider_message_id: str
+) -> Message:
+    return Message(
+        conversation_id=conversation.id,
+        channel_id=conversation.channel_id,
+        direction=MessageDirection.INBOUND,
+        author_kind=AuthorKind.CONTACT,
+        author_name=contact.name,
+        text=text,
+        status=MessageStatus.RECEIVED,
+        provider_message_id=provider_message_id,
+        seq=0,
+        created_at=uow.now(),
+    )
 
 
 async def _add(
@@ -287,7 +316,13 @@ def _record_status(uow: UnitOfWork, conversation: Conversation, message: Message
     )
 
 
-async def _by_provider_id(uow: UnitOfWork, channel_id: UUID, provider_message_id: str) -> Message | None:
+async def _answered(uow: UnitOfWork, conversation: Conversation, provider_id: str | None) -> UUID | None:
+    """The message that is answered, if it was said in this conversation: others may not be for the same eyes."""
+    found = await by_provider_id(uow, conversation.channel_id, provider_id) if provider_id else None
+    return found.id if found and found.conversation_id == conversation.id else None
+
+
+async def by_provider_id(uow: UnitOfWork, channel_id: UUID, provider_message_id: str) -> Message | None:
     statement = select(Message).where(
         Message.channel_id == channel_id, Message.provider_message_id == provider_message_id
     )

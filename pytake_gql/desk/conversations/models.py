@@ -204,12 +204,16 @@ class Message(TenantModel, table=True):
     options: list[dict[str, str]] = Field(default_factory=list, sa_type=JSONB)
     has_attachments: bool = False
     """Whether there are any to look for."""
+    chosen: str | None = Field(default=None, max_length=1000)
+    """The value of the offered option that the contact chose; its title is the text."""
+    template: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    """What the provider needs to send it as a template: the fields of `ports.TemplateMessage`."""
     is_note: bool = False
     status: MessageStatus = Field(sa_type=text_enum(MessageStatus))
     error: str | None = Field(default=None, max_length=1000)
     reply_to_id: UUID | None = None
     idempotency_key: str | None = Field(default=None, max_length=200)
-    provider_message_id: str | None = Field(default=None, max_length=200)
+    provider_message_id: str | None = Field(default=None, max_length=500)
     created_at: datetime = Field(sa_type=Instant)
     due_at: datetime | None = Field(default=None, sa_type=Instant)
     """When a worker is to send it, or may take it over: the end of the lease. Null: nothing is to be done (D27)."""

@@ -10,17 +10,17 @@ from pytake_gql.desk.attachments import service as files
 from pytake_gql.desk.attachments.graphql import Attachment
 from pytake_gql.desk.channels.graphql import Channel, find_channel
 from pytake_gql.desk.contacts.graphql import Contact, load_contact
-from pytake_gql.desk.conversations import enclosures, messages, models, queries
+from pytake_gql.desk.conversations import enclosures, messages, models, queries, window
 from pytake_gql.desk.departments.graphql import Department, find_department
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.graphql import Queue, find_queue
 from pytake_gql.desk.tags.graphql import Tag
+from pytake_gql.kernel import pagination
 from pytake_gql.kernel.graphql.connections import Connection, connection
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.node import Node, finds
 from pytake_gql.kernel.graphql.types import enum_type, extend, field, object_type
 from pytake_gql.kernel.ids import global_id, id_of
-from pytake_gql.kernel.pagination import window
 from pytake_gql.tenancy.members.graphql import Member, load_member
 
 for kind in (
@@ -51,7 +51,7 @@ class ReplyWindow:
     is_open: bool
     """Always true in web chat."""
     closes_at: datetime | None
-    """Until when; null for no limit."""
+    """Until when; null for no limit, and where the contact never wrote."""
 
 
 @object_type
@@ -230,16 +230,22 @@ class Conversation(Node):
         before: str | None = None,
     ) -> Connection[Message]:
         """What was said, in order of seq."""
-        wanted = window(first, after, last, before)
+        wanted = pagination.window(first, after, last, before)
         async with info.context.read() as session:
             listing = await queries.messages(session, self.row.id, wanted)
         found: Connection[Message] = listed(info, listing, Message.of)
         return found
 
     @field
-    async def reply_window(self) -> ReplyWindow:
-        """Whether the channel lets a member write freely now; web chat always does."""
-        return ReplyWindow(is_open=True, closes_at=None)
+    async def reply_window(self, info: Info) -> ReplyWindow:
+        """Whether the channel lets a member write freely now, and until when.
+
+        WhatsApp and Instagram: 24 hours after the contact's last message.
+        """
+        channel = await find_channel(info, self.row.channel_id)
+        last_wrote_at = await info.context.load(window.last_words, (self.row.channel_id, self.row.contact_id))
+        found = window.of(channel.kind, last_wrote_at, info.context.ports.clock.now())
+        return ReplyWindow(is_open=found.is_open, closes_at=found.closes_at)
 
 
 async def load_attachments(info: Info, row: models.Message) -> list[Attachment]:
@@ -288,7 +294,7 @@ async def conversations(
     self: Contact, info: Info, first: int | None = None, after: str | None = None
 ) -> Connection[Conversation]:
     """The contact's conversations that the caller may see, newest activity first."""
-    wanted, of_contact = window(first, after), queries.Filter(contact_ids=[id_of(self.id)])
+    wanted, of_contact = pagination.window(first, after), queries.Filter(contact_ids=[id_of(self.id)])
     async with info.context.read() as session:
         newest = queries.ConversationOrder.NEWEST_ACTIVITY
         listing = await queries.page(session, info.context.principal, of_contact, newest, wanted)

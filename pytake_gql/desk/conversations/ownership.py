@@ -88,6 +88,8 @@ async def _empty(uow: UnitOfWork, conversation_ids: Sequence[UUID]) -> None:
             text=None,
             options=[],
             has_attachments=False,
+            chosen=None,
+            template=sa.null(),
             error=None,
             provider_message_id=None,
             author_name=sa.case((is_contacts, None), else_=col(Message.author_name)),

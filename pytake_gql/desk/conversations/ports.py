@@ -5,6 +5,43 @@ from typing import Protocol
 from uuid import UUID
 
 from pytake_gql.desk.channels.models import ChannelKind
+from pytake_gql.desk.channels.ports import Account, ProviderFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Through which account, and to whom."""
+
+    account: Account
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A button or list entry; `value` is what choosing it answers."""
+
+    value: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What stands in a template's placeholder: the fields of `channels.ports.Placeholder`, and the text."""
+
+    component: str
+    name: str
+    is_named: bool
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateMessage:
+    """A template of the provider's, filled."""
+
+    name: str
+    language: str
+    parameters: tuple[Parameter, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +62,25 @@ class Outgoing:
     organization_id: UUID
     message_id: UUID
     text: str
+    address: Address | None = None
+    """None in web chat, where nobody else carries it."""
+    reply_to: str | None = None
+    """The provider's id of the message that it answers."""
+    options: tuple[Option, ...] = ()
+    options_label: str = ""
+    """What opens the options, where they are a list."""
+    template: TemplateMessage | None = None
     attachments: tuple[OutgoingFile, ...] = ()
 
+    def addressed(self) -> Address:
+        """For the adapters of providers; raises where there is none."""
+        if self.address is None:
+            raise TypeError("a message through a provider has an address")
+        return self.address
 
-class DeliveryFailed(Exception):
-    """The provider refused. A transient failure is worth another try."""
 
-    def __init__(self, reason: str, *, is_transient: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.is_transient = is_transient
+class DeliveryFailed(ProviderFailed):
+    """The provider refused a message."""
 
 
 class ChannelPort(Protocol):
@@ -42,7 +88,10 @@ class ChannelPort(Protocol):
     """Whether the same message id may be sent again after a crash without reaching the contact twice."""
 
     async def send(self, message: Outgoing) -> str | None:
-        """Sends and answers the provider's id of the message; raises `DeliveryFailed`."""
+        """Sends and answers the provider's id of the message.
+
+        Raises `ProviderFailed`, or `AnswerLost` when it cannot be told whether the provider took it.
+        """
         ...
 
 

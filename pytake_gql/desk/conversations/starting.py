@@ -4,10 +4,12 @@ from dataclasses import astuple, dataclass, replace
 from uuid import UUID
 
 from pytake_gql.desk.channels import service as channels
+from pytake_gql.desk.channels import templates
 from pytake_gql.desk.channels.models import Channel, ChannelKind
+from pytake_gql.desk.contacts import identities
 from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.models import Contact
-from pytake_gql.desk.conversations import arrivals, messages, overflow, service
+from pytake_gql.desk.conversations import arrivals, messages, overflow, service, window
 from pytake_gql.desk.conversations.locks import opening
 from pytake_gql.desk.conversations.models import Conversation, ConversationPriority, MoveReason
 from pytake_gql.desk.queues import membership
@@ -27,12 +29,13 @@ class Start:
     channel_id: UUID
     queue_id: UUID | None = None
     text: str | None = None
+    template: templates.Choice | None = None
     subject: str | None = None
     priority: ConversationPriority = ConversationPriority.NORMAL
 
 
 async def start(uow: UnitOfWork, caller: MemberPrincipal, wanted: Start, *, key: str | None) -> Conversation:
-    """Begins a conversation, with a first message where there is a text; CONFLICT where one is open (D2)."""
+    """Begins a conversation, with a first message where there is one to say; CONFLICT where one is open (D2)."""
     claim = await idempotency.claim(uow, caller.member_id, key, ["start", *astuple(wanted)])
     if claim and claim.answer:
         return (await service.by_ids(uow.session, [claim.answer]))[claim.answer]
@@ -40,8 +43,10 @@ async def start(uow: UnitOfWork, caller: MemberPrincipal, wanted: Start, *, key:
     channel, contact = await _reachable(uow, wanted)
     await opening(uow, channel.id, contact.id)
     conversation = await _begin(uow, caller, wanted, channel, contact)
-    if wanted.text is not None:
-        await messages.say(uow, conversation, messages.Draft(wanted.text))
+    if wanted.text is not None or wanted.template is not None:
+        path, is_template = ("text" if wanted.text else "template"), wanted.template is not None
+        await window.require(uow, conversation, wanted.text or "", is_template=is_template, path=path)
+        await messages.say(uow, conversation, messages.Draft(wanted.text, template=wanted.template))
     if claim:
         claim.answer = conversation.id
     return conversation
@@ -78,6 +83,8 @@ def _checked(wanted: Start) -> Start:
         subject = text.optional_line(wanted.subject, "subject", longest=250)
     with problems.gather():
         said = messages.checked_text(wanted.text) if wanted.text and wanted.text.strip() else None
+    if said and wanted.template:
+        problems.add(UserErrorCode.INVALID, "A template stands instead of a text, and is no note.", "template")
     problems.raise_if_any()
     return replace(wanted, subject=subject, text=said)
 
@@ -94,7 +101,10 @@ async def _reachable(uow: UnitOfWork, wanted: Start) -> tuple[Channel, Contact]:
     if contact.is_blocked:
         refuse(UserErrorCode.FORBIDDEN, "The contact is blocked: unblock it first.", "contact_id")
     known = await contacts.identities_of(uow.session, [contact.id])
-    if channel.id not in {identity.channel_id for identity in known[contact.id]}:
+    is_known = channel.id in {identity.channel_id for identity in known[contact.id]}
+    if not is_known and channel.kind is ChannelKind.WHATSAPP:
+        is_known = await identities.reach_by_phone(uow, contact, channel.id)
+    if not is_known:
         if channel.kind is ChannelKind.WEB_CHAT:
             template = "In a web chat the visitor comes first: this contact has never been there."
             refuse(UserErrorCode.INVALID, template, "channel_id")

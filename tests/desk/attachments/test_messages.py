@@ -260,7 +260,7 @@ async def test_d27_a_channel_gets_the_files_and_may_read_them(desk: Desk) -> Non
     id_ = await wrote(await desk.visitor())
     file, recorder, ports = await upload(desk.http, desk.agent), Recorder(), desk.make.ports
     sent = await desk.agent.ask(SEND, input={"conversationId": id_, "attachmentIds": [file]})
-    channels = {**bootstrap.channels(), ChannelKind.WEB_CHAT: recorder}
+    channels = {**bootstrap.channels(ports), ChannelKind.WEB_CHAT: recorder}
     assert await jobs.deliver_message(ports, channels, desk.organization.id, id_of(sent["message"]["id"]))
     (message,) = recorder.sent
     (outgoing,) = message.attachments

@@ -106,15 +106,6 @@ async def test_a_web_chat_is_made_read_changed_and_deleted(desk: Desk) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["WHATSAPP", "INSTAGRAM"])
-async def test_other_kinds_are_not_available_yet(desk: Desk, kind: str) -> None:
-    assert await desk.refused(CREATE, kind=kind, name="Zap") == [("INVALID", ["kind"])]
-    assert await desk.admin.ask("{ channels { id } }") == []
-    assert await desk.admin.code("query ($kind: ChannelKind!) { channelSchema(kind: $kind) }", kind=kind) == (
-        "BAD_USER_INPUT"
-    )
-
-
 async def test_d32_the_schema_of_a_kind_names_its_settings_and_secrets(desk: Desk) -> None:
     schema = await desk.admin.ask("{ channelSchema(kind: WEB_CHAT) }")
     assert set(schema) == {"settings", "secrets"}

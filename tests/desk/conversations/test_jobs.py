@@ -107,9 +107,13 @@ async def test_d27_ten_workers_at_once_send_it_once(written: Written, ports: Por
 
 
 async def test_the_web_chat_sends_by_having_stored(written: Written) -> None:
-    assert await jobs.deliver_message(written.ports, bootstrap.channels(), written.organization_id, written.id)
+    assert await jobs.deliver_message(
+        written.ports, bootstrap.channels(written.ports), written.organization_id, written.id
+    )
     assert (await written.row()).status == "SENT"
-    assert not await jobs.deliver_message(written.ports, bootstrap.channels(), written.organization_id, written.id)
+    assert not await jobs.deliver_message(
+        written.ports, bootstrap.channels(written.ports), written.organization_id, written.id
+    )
     assert await written.became() == ["SENT"]
 
 

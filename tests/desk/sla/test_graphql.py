@@ -239,7 +239,7 @@ async def test_d25_the_worker_finds_what_was_missed_and_records_it(chat: Chat, c
     clock.advance(minutes=3)
     job = Job("record_breaches", (str(chat.desk.organization.id), str(chat.row_id)))
     assert job in [found for sweep in worker.sweeps(ports) for found in await sweep()]
-    work = worker.jobs(ports, bootstrap.mailer(ports.settings, ports.clock), bootstrap.channels())
+    work = worker.jobs(ports, bootstrap.mailer(ports.settings, ports.clock), bootstrap.channels(ports))
     await work[job.name](*job.arguments)
     assert await chat.breaches() == [("FIRST_RESPONSE", due)]
     assert job not in [found for sweep in worker.sweeps(ports) for found in await sweep()]

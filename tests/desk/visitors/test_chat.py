@@ -64,7 +64,7 @@ async def say(desk: Desk, conversation: str, text: str = "Pois não?", *, sent: 
     if sent:
         ports = desk.make.ports
         assert await jobs.deliver_message(
-            ports, bootstrap.channels(), desk.organization.id, inner(answer["message"]["id"])
+            ports, bootstrap.channels(ports), desk.organization.id, inner(answer["message"]["id"])
         )
     seq: int = answer["message"]["seq"]
     return seq
@@ -275,7 +275,9 @@ async def test_d27_a_message_that_was_read_before_the_worker_came_is_read(desk: 
     async with desk.make.ports.database.session(desk.organization.id) as session:
         (message,) = (await session.execute(select(Message).where(Message.seq == seq))).scalars()
     assert message.due_at is None
-    assert not await jobs.deliver_message(desk.make.ports, bootstrap.channels(), desk.organization.id, message.id)
+    assert not await jobs.deliver_message(
+        desk.make.ports, bootstrap.channels(desk.make.ports), desk.organization.id, message.id
+    )
     assert became(await stored(desk, conversation)) == [(seq, "READ")]
 
 

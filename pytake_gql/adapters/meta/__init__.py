@@ -1,0 +1,1 @@
+"""WhatsApp (Cloud API) and Instagram (Messaging), by Meta's Graph protocol."""

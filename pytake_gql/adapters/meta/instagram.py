@@ -1,0 +1,45 @@
+"""Instagram Messaging: sending."""
+
+from typing import Any
+
+from pytake_gql.adapters.meta import numbering
+from pytake_gql.adapters.meta.graph import Graph
+from pytake_gql.desk.channels.ports import AnswerLost
+from pytake_gql.desk.conversations.ports import Outgoing
+
+MOST_QUICK_REPLIES = 13
+LONGEST_TITLE = 20
+LONGEST_PAYLOAD = 1000
+
+
+class Instagram:
+    is_idempotent = False
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    async def send(self, message: Outgoing) -> str | None:
+        address = message.addressed()
+        path = f"{address.account.settings['accountId']}/messages"
+        body = {"recipient": {"id": address.recipient}, "message": content(message)}
+        answer = await self._graph.post(address.account, path, body)
+        try:
+            return str(answer["message_id"])
+        except KeyError as error:
+            raise AnswerLost("The answer names no message.") from error
+
+
+def content(message: Outgoing) -> dict[str, Any]:
+    """Options as quick replies, or numbered where they do not fit."""
+    options = message.options
+    fits = len(options) <= MOST_QUICK_REPLIES and all(
+        len(o.title) <= LONGEST_TITLE and 0 < len(o.value) <= LONGEST_PAYLOAD for o in options
+    )
+    written: dict[str, Any] = {"text": message.text if fits else numbering.numbered(message.text, options)}
+    if options and fits:
+        written["quick_replies"] = [
+            {"content_type": "text", "title": option.title, "payload": option.value} for option in options
+        ]
+    if message.reply_to:
+        written["reply_to"] = {"mid": message.reply_to}
+    return written
