@@ -58,6 +58,10 @@ class Subscription:
             metrics.resume_gaps.inc()
         self._wakes.put_nowait(wake)
 
+    @property
+    def is_empty(self) -> bool:
+        return self._wakes.empty()
+
     async def next(self, timeout_seconds: float) -> Wake | None:
         """The next wake-up, or None when none came in time: then poll."""
         with contextlib.suppress(TimeoutError):

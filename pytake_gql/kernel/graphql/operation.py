@@ -29,5 +29,7 @@ class Operation:
     seconds: float
     """How long it may run: the longest that one of its root fields asks for."""
     introspects: bool
+    cursor: str | None
+    """The variable of a subscription that says from where on, and nothing else."""
     cost: Callable[[Mapping[str, Any]], int]
     """What it costs with these variables."""
