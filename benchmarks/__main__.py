@@ -16,7 +16,8 @@ MEASURES = {
     "route": route.route,
     "send": send.send,
     "seen": send.seen,
-    "fan-out": fan_out.fan_out,
+    "fan-out": fan_out.one_group,
+    "groups": fan_out.hundred_groups,
 }
 
 

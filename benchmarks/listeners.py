@@ -20,13 +20,16 @@ WATCH = """subscription Watch($conversation: ID!) {
 
 
 @asynccontextmanager
-async def subscribe(port: int, token: str, conversation_id: UUID, *, source: int) -> AsyncIterator[ClientConnection]:
+async def subscribe(
+    port: int, token: str, conversation_id: UUID, *, source: int, id_: str = "1", name: str = "Watch"
+) -> AsyncIterator[ClientConnection]:
     """A socket that receives what happens from now on in a conversation with one event, which shows that it listens."""
     async with _open(port, "/graphql", source, Subprotocol("graphql-transport-ws")) as socket:
         await _send(socket, {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}})
         await socket.recv()
         variables = {"conversation": global_id("Conversation", conversation_id)}
-        await _send(socket, {"id": "1", "type": "subscribe", "payload": {"query": WATCH, "variables": variables}})
+        payload = {"query": WATCH.replace("Watch", name), "variables": variables}
+        await _send(socket, {"id": id_, "type": "subscribe", "payload": payload})
         await socket.recv()
         yield socket
 

@@ -107,6 +107,7 @@ class Streams:
         self.running: set[Stream] = set()
         self.resting: dict[Hashable, Stream] = {}
         """By what is followed, for whom, and where it stands: where others may join."""
+        self.executions = 0
         self._learned: dict[Hashable, Disclosure] = {}
 
     def follow(self, subscriber: Subscriber, followed: Followed, principal: Principal) -> None:
@@ -218,6 +219,7 @@ class Stream:
                     await self._push(result)
 
     async def _push(self, result: ExecutionResult) -> None:
+        self._streams.executions += 1
         payload: dict[str, Any] = {"data": result.data}
         if result.errors:
             payload["errors"] = [error.formatted for error in result.errors]
