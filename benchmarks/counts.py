@@ -123,7 +123,7 @@ class Listener:
     """A subscriber, and at once the socket that holds it, which reads everything."""
 
     address = None
-    is_behind = False
+    is_behind = is_gone = False
 
     def __init__(self, principal: Principal, number: int) -> None:
         self.principal: Principal | None = principal
@@ -132,8 +132,9 @@ class Listener:
         self.stream: Stream | None = None
         self.holder = self
         self.frames: list[bytes] = []
+        self.write = self._write
 
-    def write(self, frame: bytes) -> bool:
+    def _write(self, frame: bytes) -> bool:
         self.frames.append(frame)
         return True
 

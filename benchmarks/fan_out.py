@@ -3,9 +3,10 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
 from websockets.asyncio.client import ClientConnection
@@ -16,8 +17,11 @@ from benchmarks.harness import Limits, Result, Run, compare, measured
 from benchmarks.http_client import Connection
 from benchmarks.listeners import listen, subscribe
 from benchmarks.processes import resident_kilobytes
-from benchmarks.send import sending
+from benchmarks.send import SEND, TEXT
 from benchmarks.stage import Stage
+from pytake_gql.kernel.graphql.context import Context
+from pytake_gql.kernel.ids import global_id
+from pytake_gql.schema import schema
 
 _A_MEMBER = 18
 _AT_ONCE = 20
@@ -87,18 +91,17 @@ async def _first_heard(stage: Stage, limits: Limits, *crowds: Crowd) -> Result:
 
 async def _fan_out(stage: Stage, limits: Limits, crowd: Crowd) -> Result:
     async with AsyncExitStack() as open_:
-        body = sending(crowd.conversation)
         plain, floor_size = await _gather(open_, stage, crowd, stage.floor_pid, _listener)
         watched, size = await _gather(open_, stage, crowd, stage.product_pid, crowd.subscriber)
-        writer = await open_.enter_async_context(Connection(stage.product, "/graphql", stage.agents[-1].token))
         publisher = await open_.enter_async_context(Connection(stage.floor, "/publish"))
-        frame, _ = await _deliver(writer, body, watched)
+        write = partial(_write, stage, crowd)
+        frame, _ = await _deliver(write, watched)
 
         async def product() -> Run:
-            return await _rounds(stage, stage.product_pid, writer, body, watched, limits)
+            return await _rounds(stage, stage.product_pid, write, watched, limits)
 
         async def floor() -> Run:
-            return await _rounds(stage, stage.floor_pid, publisher, frame, plain, limits)
+            return await _rounds(stage, stage.floor_pid, partial(publisher.post, frame), plain, limits)
 
         return await compare(
             crowd.title,
@@ -146,19 +149,34 @@ def _listener(stage: Stage, number: int) -> AbstractAsyncContextManager[ClientCo
 
 
 async def _rounds(
-    stage: Stage, server: int, writer: Connection, body: bytes, sockets: Sequence[ClientConnection], limits: Limits
+    stage: Stage,
+    server: int,
+    write: Callable[[], Awaitable[object]],
+    sockets: Sequence[ClientConnection],
+    limits: Limits,
 ) -> Run:
     """One event after the other, each when all have the one before."""
     deadline = time.perf_counter() + limits.seconds
     async with measured(server, stage.postmaster) as run:
         for _ in range(_MOST_EVENTS):
-            run.latencies += (await _deliver(writer, body, sockets))[1]
+            run.latencies += (await _deliver(write, sockets))[1]
             if time.perf_counter() > deadline:
                 break
     return run
 
 
-async def _deliver(writer: Connection, body: bytes, sockets: Sequence[ClientConnection]) -> tuple[bytes, list[float]]:
+async def _write(stage: Stage, crowd: Crowd) -> None:
+    """In this process, as any other of the service: what is measured is the one that pushes."""
+    variables = {"conversation": global_id("Conversation", crowd.conversation_id), "text": TEXT}
+    context = Context(ports=stage.ports, principal=stage.agents[0].principal)
+    result = await schema.execute(SEND, variables, context)
+    if result.errors:
+        raise result.errors[0]
+
+
+async def _deliver(
+    write: Callable[[], Awaitable[object]], sockets: Sequence[ClientConnection]
+) -> tuple[bytes, list[float]]:
     """The frame that all got, each by its own id, and how long it took to each."""
     started = time.perf_counter()
     latencies: list[float] = []
@@ -170,7 +188,7 @@ async def _deliver(writer: Connection, body: bytes, sockets: Sequence[ClientConn
 
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            _, received = await asyncio.gather(writer.post(body), asyncio.gather(*map(receive, sockets)))
+            _, received = await asyncio.gather(write(), asyncio.gather(*map(receive, sockets)))
     except (TimeoutError, ConnectionClosed) as error:
         raise NotHeard(f"{len(latencies)} heard it, then {type(error).__name__}") from error
     failures = [frame for frame in received if b'"errors"' in frame]

@@ -6,7 +6,6 @@ sender waits, is cut (1013, try again later) and resumes by seq.
 """
 
 import asyncio
-import struct
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
@@ -41,14 +40,14 @@ class Wire(Protocol):
     """Cleared while more waits in the transport's buffer than its limit."""
 
 
-def text_frame(text: bytes) -> bytes:
+def text_frame(head: bytes, tail: bytes = b"") -> bytes:
     """A whole message, as a server sends it (RFC 6455, 5.2)."""
-    size = len(text)
+    size = len(head) + len(tail)
     if size < _SHORT:
-        return struct.pack("!BB", _WHOLE_TEXT, size) + text
+        return b"%c%c%b%b" % (_WHOLE_TEXT, size, head, tail)
     if size < _MEDIUM:
-        return struct.pack("!BBH", _WHOLE_TEXT, _SHORT, size) + text
-    return struct.pack("!BBQ", _WHOLE_TEXT, _SHORT + 1, size) + text
+        return b"%c%c%b%b%b" % (_WHOLE_TEXT, _SHORT, size.to_bytes(2), head, tail)
+    return b"%c%c%b%b%b" % (_WHOLE_TEXT, _SHORT + 1, size.to_bytes(8), head, tail)
 
 
 class Socket(AsyncWebSocketAdapter):
@@ -85,14 +84,20 @@ class Socket(AsyncWebSocketAdapter):
             raise WebSocketDisconnected
 
     def write(self, frame: bytes) -> bool:
-        """Never waits; False when nobody reads any more."""
+        """Never waits; False when the reader is behind, or gone."""
         transport = self._wire.transport
         if self.close_code is not None or transport.is_closing():
             return False
         transport.write(frame)
-        if self.is_behind and transport.get_write_buffer_size() > BACKLOG_BYTES:
+        if self._wire.writable.is_set():
+            return True
+        if transport.get_write_buffer_size() > BACKLOG_BYTES:
             self._cut()
-        return True
+        return False
+
+    @property
+    def is_gone(self) -> bool:
+        return self.close_code is not None or self._wire.transport.is_closing()
 
     @property
     def is_behind(self) -> bool:

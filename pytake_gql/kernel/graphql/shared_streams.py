@@ -22,7 +22,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -58,6 +58,8 @@ class Subscriber(Protocol):
 
     head: bytes
     """The `next` message up to its payload: it carries the operation's id."""
+    write: Callable[[bytes], bool]
+    """Never waits; False when the reader is behind, or gone."""
     stream: "Stream | None"
 
     @property
@@ -68,12 +70,11 @@ class Subscriber(Protocol):
         """Whether so much waits to be read that no more should be pushed now."""
         ...
 
+    @property
+    def is_gone(self) -> bool: ...
+
     async def room(self) -> None:
         """Until the socket is no longer behind, or closed."""
-        ...
-
-    def write(self, frame: bytes) -> bool:
-        """Never waits; False when nobody reads any more."""
         ...
 
     def complete(self) -> None: ...
@@ -224,25 +225,18 @@ class Stream:
         if result.errors:
             payload["errors"] = [error.formatted for error in result.errors]
         text = write_json(payload) + b"}"
-        frames: dict[bytes, bytes] = {}
-        gone, behind = [], []
-        for subscriber in self.subscribers:
-            frame = frames.get(subscriber.head)
-            if frame is None:
-                frame = frames[subscriber.head] = text_frame(subscriber.head + text)
-            if not subscriber.write(frame):
-                gone.append(subscriber)
-            elif subscriber.is_behind:
-                behind.append(subscriber)
+        lagging = [
+            subscriber for subscriber in self.subscribers if not subscriber.write(text_frame(subscriber.head, text))
+        ]
         if self.turns is not None:
             self._told_at = self.turns.at
-        for subscriber in gone:
-            self._streams.leave(subscriber)
-        for subscriber in behind:
+        for subscriber in lagging:
             await self._pace(subscriber)
 
     async def _pace(self, subscriber: Subscriber) -> None:
-        if len(self.subscribers) == 1:
+        if subscriber.is_gone:
+            self._streams.leave(subscriber)
+        elif len(self.subscribers) == 1:
             await subscriber.room()
         elif subscriber in self.subscribers and (principal := subscriber.holder.principal):
             self.part([subscriber], principal)

@@ -77,7 +77,7 @@ async def _deny(websocket: WebSocket, status: int) -> None:
 class Followed(Operation[Context, None]):
     """A subscription of a socket: a stream pushes to it, so it needs neither a task nor a context."""
 
-    __slots__ = ("accepted", "head", "holder", "outcome", "request_id", "started", "stream")
+    __slots__ = ("accepted", "head", "holder", "outcome", "request_id", "started", "stream", "write")
 
     def __init__(
         self, holder: "Handler", sent: Operation[Context, None], accepted: AcceptedOperation, request_id: str
@@ -87,6 +87,7 @@ class Followed(Operation[Context, None]):
         self.accepted = accepted
         self.request_id = request_id
         self.head = write_json({"id": sent.id, "type": "next"})[:-1] + b',"payload":'
+        self.write = holder.socket.write
         self.started = time.perf_counter()
         self.outcome = "OK"
         self.stream: Stream | None = None
@@ -98,8 +99,9 @@ class Followed(Operation[Context, None]):
     async def room(self) -> None:
         await self.holder.socket.room()
 
-    def write(self, frame: bytes) -> bool:
-        return self.holder.socket.write(frame)
+    @property
+    def is_gone(self) -> bool:
+        return self.holder.socket.is_gone
 
     def complete(self) -> None:
         self._end({"id": self.id, "type": "complete"})
