@@ -176,6 +176,8 @@ class Stream:
         """Where the subscribers stand."""
         self._is_apart = False
         """The run asked for something in which the subscribers differ."""
+        self._is_lagging = False
+        """At the last push not all kept up."""
         self._rests_by: Hashable = None
         self.disclosed = disclosed
         self.resumes_at = resumes_at
@@ -230,6 +232,7 @@ class Stream:
         ]
         if self.turns is not None:
             self._told_at = self.turns.at
+        self._is_lagging = bool(lagging)
         for subscriber in lagging:
             await self._pace(subscriber)
 
@@ -266,7 +269,7 @@ class Stream:
             self._stir()
 
     def _rest(self, turns: Turns[Any]) -> None:
-        if not turns.is_quiet or any(subscriber.is_behind for subscriber in self.subscribers):
+        if not turns.is_quiet or (self._is_lagging and any(subscriber.is_behind for subscriber in self.subscribers)):
             return
         place = (self._followed.key, self.audience, turns.at)
         other = self._streams.resting.get(place)
