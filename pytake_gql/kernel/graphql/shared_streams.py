@@ -206,6 +206,9 @@ class Stream:
                 subscriber.refuse([masked])
         finally:
             self._streams.running.discard(self)
+            # Whoever joins others leaves a run behind: it is to go at once, not when circles are looked for.
+            self._context.run = self.turns = self.task = None
+            self._context.principal = self._principal
 
     async def _push_all(self) -> None:
         following = self._streams.schema.follow(

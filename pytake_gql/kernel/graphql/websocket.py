@@ -188,6 +188,7 @@ class Handler(BaseGraphQLTransportWSHandler[Context, None]):
         self.connection_init_received = True
         if self.connection_init_timeout_task:
             self.connection_init_timeout_task.cancel()
+            self.connection_init_timeout_task = None
         payload = message.get("payload")
         if not isinstance(payload, dict | None):
             raise BadUserInput("The payload of connection_init is an object.")
