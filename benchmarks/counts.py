@@ -122,7 +122,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 class Listener:
     """A subscriber, and at once the socket that holds it, which reads everything."""
 
-    address = None
+    address: str | None = None
     is_behind = is_gone = False
 
     def __init__(self, principal: Principal, number: int) -> None:

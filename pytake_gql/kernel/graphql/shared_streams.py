@@ -58,9 +58,12 @@ class Subscriber(Protocol):
 
     head: bytes
     """The `next` message up to its payload: it carries the operation's id."""
-    write: Callable[[bytes], bool]
-    """Never waits; False when the reader is behind, or gone."""
     stream: "Stream | None"
+
+    @property
+    def write(self) -> Callable[[bytes], bool]:
+        """Never waits; False when the reader is behind, or gone."""
+        ...
 
     @property
     def holder(self) -> Open: ...
