@@ -17,7 +17,8 @@ from benchmarks.reading import HISTORY, LIST
 from benchmarks.send import SEND, TEXT
 from benchmarks.stage import Stage
 from pytake_gql.kernel.graphql.context import Context
-from pytake_gql.kernel.graphql.shared_streams import Followed, Stream, Streams
+from pytake_gql.kernel.graphql.operation import Followed as What
+from pytake_gql.kernel.graphql.shared_streams import Stream, Streams
 from pytake_gql.kernel.graphql.sockets import Sockets
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.principal import Principal
@@ -97,7 +98,7 @@ async def _event(
     variables = {"conversation": sent["conversation"]}
     listeners = [Listener(context.principal, number) for number in range(LISTENERS)]
     for listener in listeners:
-        streams.follow(listener, Followed(WATCH, variables, operation, context.locale), context.principal)
+        streams.follow(listener, What(WATCH, variables, operation, context.locale), context.principal)
     async with asyncio.timeout(_PATIENCE_SECONDS):
         # The seeded event, and the two messages of the operation above; then the listeners find their equals.
         await _until(lambda: all(len(listener.frames) == 3 for listener in listeners) and len(streams.running) == 1)
@@ -142,7 +143,7 @@ class Listener:
 
     def complete(self) -> None: ...
 
-    def refuse(self, errors: list[GraphQLError]) -> None:
+    def fail(self, errors: list[GraphQLError]) -> None:
         raise errors[0]
 
     def take(self, fresh: Principal | None, asked_at: float, *, is_told: bool = False) -> None: ...

@@ -24,10 +24,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
@@ -36,7 +34,7 @@ from pytake_gql.kernel.graphql.audience import AnyMember, DependsOnCaller, Discl
 from pytake_gql.kernel.graphql.calls import write_json
 from pytake_gql.kernel.graphql.context import Context
 from pytake_gql.kernel.graphql.masking import mask
-from pytake_gql.kernel.graphql.operation import Operation
+from pytake_gql.kernel.graphql.operation import Followed
 from pytake_gql.kernel.graphql.outgoing import text_frame
 from pytake_gql.kernel.graphql.schema import Schema
 from pytake_gql.kernel.graphql.sockets import Open, Sockets
@@ -82,23 +80,7 @@ class Subscriber(Protocol):
 
     def complete(self) -> None: ...
 
-    def refuse(self, errors: list[GraphQLError]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """What is followed: an accepted subscription, as it was sent."""
-
-    text: str
-    variables: dict[str, Any] | None
-    operation: Operation
-    locale: str
-
-    @property
-    def key(self) -> Hashable:
-        """Equal for what pushes the same from the same place on."""
-        given = {name: value for name, value in (self.variables or {}).items() if name != self.operation.cursor}
-        return self.text, self.operation.name, orjson.dumps(given, option=orjson.OPT_SORT_KEYS), self.locale
+    def fail(self, errors: list[GraphQLError]) -> None: ...
 
 
 class Streams:
@@ -116,7 +98,7 @@ class Streams:
 
     def follow(self, subscriber: Subscriber, followed: Followed, principal: Principal) -> None:
         """Begins to push to the subscriber, whose rights are fresh."""
-        disclosed = self._learned.get(self._operation(followed), Disclosure.AUTHORITY)
+        disclosed = self._learned.get(followed.name, Disclosure.AUTHORITY)
         self.begin([subscriber], followed, principal, disclosed, None)
 
     def begin(
@@ -158,11 +140,7 @@ class Streams:
         """What this operation will ask for: next time it is known from the beginning."""
         if len(self._learned) >= _MOST_LEARNED:
             self._learned.clear()
-        self._learned[self._operation(followed)] = disclosed
-
-    @staticmethod
-    def _operation(followed: Followed) -> Hashable:
-        return followed.text, followed.operation.name
+        self._learned[followed.name] = disclosed
 
 
 class Stream:
@@ -206,7 +184,7 @@ class Stream:
         except Exception as error:  # noqa: BLE001 - the outermost edge of a subscription
             masked = mask(GraphQLError(str(error), original_error=error), self._context.request_id)
             for subscriber in self._dismissed():
-                subscriber.refuse([masked])
+                subscriber.fail([masked])
         finally:
             self._streams.running.discard(self)
             # Whoever joins others leaves a run behind: it is to go at once, not when circles are looked for.
@@ -223,7 +201,7 @@ class Stream:
                     return
                 if isinstance(result, PreExecutionError):
                     for subscriber in self._dismissed():
-                        subscriber.refuse(result.errors or [])
+                        subscriber.fail(result.errors or [])
                 elif isinstance(result, ExecutionResult):  # @defer and @stream, which give others, are not served
                     await self._push(result)
 
@@ -322,6 +300,7 @@ class Stream:
         self.nudge()
 
     def nudge(self) -> None:
+        """Has it look at once: something may have changed that no wake-up tells."""
         if self.turns is not None:
             self.turns.nudge()
 

@@ -26,11 +26,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 from strawberry.types.execution import PreExecutionError
 
 from pytake_gql.kernel.errors import BadUserInput, CodedError, ErrorCode, Unauthenticated
-from pytake_gql.kernel.graphql import shared_streams
 from pytake_gql.kernel.graphql.calls import Call, write_json
 from pytake_gql.kernel.graphql.context import Context
 from pytake_gql.kernel.graphql.doorway import Doorway, bearer
 from pytake_gql.kernel.graphql.masking import mask
+from pytake_gql.kernel.graphql.operation import Followed as What
 from pytake_gql.kernel.graphql.operation import Operation as AcceptedOperation
 from pytake_gql.kernel.graphql.outgoing import TRY_AGAIN_LATER, Socket, text_frame
 from pytake_gql.kernel.graphql.reports import tell
@@ -106,7 +106,7 @@ class Followed(Operation[Context, None]):
     def complete(self) -> None:
         self._end({"id": self.id, "type": "complete"})
 
-    def refuse(self, errors: list[GraphQLError]) -> None:
+    def fail(self, errors: list[GraphQLError]) -> None:
         self.outcome = str((errors[0].extensions or {}).get("code")) if errors else self.outcome
         self._end({"id": self.id, "type": "error", "payload": [error.formatted for error in errors]})
 
@@ -261,7 +261,7 @@ class Handler(BaseGraphQLTransportWSHandler[Context, None]):
     def _follow(self, operation: Operation[Context, None], accepted: AcceptedOperation, context: Context) -> None:
         """From here on a stream pushes, and the operation's own task ends."""
         self.operations[operation.id] = followed = Followed(self, operation, accepted, context.request_id)
-        what = shared_streams.Followed(operation.query, operation.variables, accepted, context.locale)
+        what = What(operation.query, operation.variables, accepted, context.locale)
         self._doorway.streams.follow(followed, what, context.principal)
 
     async def cleanup_operation(self, operation_id: str) -> None:
@@ -291,15 +291,15 @@ class Handler(BaseGraphQLTransportWSHandler[Context, None]):
                 context.principal = fresh
                 if (error := _refusal(context.operation, fresh)) and operation.task is not None:
                     operation.task.cancel()
-                    self._refuse(operation, self._masked(error, context))
+                    self._fail(operation, self._masked(error, context))
         for followed in self._followed() if is_other or is_told else ():
             if error := _refusal(followed.accepted, fresh):
                 self._doorway.streams.leave(followed)
-                followed.refuse([mask(GraphQLError(str(error), original_error=error), followed.request_id)])
+                followed.fail([mask(GraphQLError(str(error), original_error=error), followed.request_id)])
             else:
                 self._doorway.streams.readdress(followed, fresh)
 
-    def _refuse(self, operation: Operation[Context, None], error: GraphQLError) -> None:
+    def _fail(self, operation: Operation[Context, None], error: GraphQLError) -> None:
         self.operations.pop(operation.id, None)
         message = {"id": operation.id, "type": "error", "payload": [error.formatted]}
         self.socket.write(text_frame(write_json(message)))
