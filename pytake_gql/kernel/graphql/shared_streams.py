@@ -61,7 +61,6 @@ class Subscriber(Protocol):
     @property
     def write(self) -> Callable[[bytes], bool]:
         """Never waits; False when the reader is behind, or gone."""
-        ...
 
     @property
     def holder(self) -> Open: ...
@@ -69,14 +68,12 @@ class Subscriber(Protocol):
     @property
     def is_behind(self) -> bool:
         """Whether so much waits to be read that no more should be pushed now."""
-        ...
 
     @property
     def is_gone(self) -> bool: ...
 
     async def room(self) -> None:
         """Until the socket is no longer behind, or closed."""
-        ...
 
     def complete(self) -> None: ...
 
@@ -282,15 +279,13 @@ class Stream:
         assert isinstance(self._principal, MemberPrincipal)  # noqa: S101 - `_caller` says so
         if asked > self.disclosed:
             ours = audience(self._principal, asked)
-            if any(audience(holder, asked) != ours for holder in self._holders()):
+            holders = {subscriber.holder.principal for subscriber in self.subscribers}
+            if any(holder is not None and audience(holder, asked) != ours for holder in holders):
                 self._is_apart = True
                 self._streams.learn(self._followed, asked)
                 raise DependsOnCaller
             self.disclosed = asked
         return self._principal
-
-    def _holders(self) -> set[Principal]:
-        return {principal for subscriber in self.subscribers if (principal := subscriber.holder.principal)}
 
     def readdress(self, fresh: Principal) -> None:
         """Goes on for its only subscriber's holder as that one stands now, and looks at once at what that changes."""
