@@ -1,12 +1,13 @@
 """What can be counted instead of timed: the same in each run, on any machine."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from asyncpg.connection import LoggedQuery
+from graphql import GraphQLError
 from sqlalchemy import event
 
 from benchmarks import seed
@@ -16,7 +17,11 @@ from benchmarks.reading import HISTORY, LIST
 from benchmarks.send import SEND, TEXT
 from benchmarks.stage import Stage
 from pytake_gql.kernel.graphql.context import Context
+from pytake_gql.kernel.graphql.operation import Followed as What
+from pytake_gql.kernel.graphql.shared_streams import Stream, Streams
+from pytake_gql.kernel.graphql.sockets import Sockets
 from pytake_gql.kernel.ids import global_id
+from pytake_gql.kernel.principal import Principal
 from pytake_gql.schema import schema
 
 NAMES = ("SQL statements", "with BEGIN … COMMIT", "parsed", "validated", "cache hits", "executions")
@@ -87,23 +92,63 @@ async def _event(
     stage: Stage, counted: Counted, sent: dict[str, Any], sending: tuple[int, ...]
 ) -> tuple[str, tuple[int, ...]]:
     """Until all subscribers, who are equals, have a message: what its sending takes, and was counted, left aside."""
-    watched = {"conversation": sent["conversation"]}
-    streams = [await schema.stream(WATCH, watched, _context(stage)) for _ in range(LISTENERS)]
-    for _ in range(3):  # the seeded event, and the two messages of the operation above
-        await asyncio.gather(*(anext(stream) for stream in streams))
-    # Each waits for the next event before there is one.
-    waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
-    await asyncio.sleep(0.5)
-    counted.statements = counted.exchanges = 0
-    read = _documents()
-    await schema.execute(SEND, sent, _context(stage))
+    streams = Streams(schema, stage.ports, Sockets(stage.ports))
+    context = _context(stage)
+    operation = await schema.accept(WATCH, {}, None, context)
+    variables = {"conversation": sent["conversation"]}
+    listeners = [Listener(context.principal, number) for number in range(LISTENERS)]
+    for listener in listeners:
+        streams.follow(listener, What(WATCH, variables, operation, context.locale), context.principal)
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        results: list[Any] = list(await asyncio.gather(*waiting))
-    executions = len({id(result.data) for result in results})
+        # The seeded event, and the two messages of the operation above; then the listeners find their equals.
+        await _until(lambda: all(len(listener.frames) == 3 for listener in listeners) and len(streams.running) == 1)
+        counted.statements = counted.exchanges = 0
+        executed = streams.executions
+        read = _documents()
+        await schema.execute(SEND, sent, _context(stage))
+        await _until(lambda: all(len(listener.frames) == 4 for listener in listeners))
     parsed, validated, hits = _since(read)
+    executions = streams.executions - executed
     numbers = counted.statements - sending[0], counted.exchanges - sending[1], parsed, validated, hits - 1, executions
-    await asyncio.gather(*(stream.aclose() for stream in streams))
+    for listener in listeners:
+        streams.leave(listener)
     return f"one event to {LISTENERS} equal subscribers", numbers
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+class Listener:
+    """A subscriber, and at once the socket that holds it, which reads everything."""
+
+    address: str | None = None
+    is_behind = is_gone = False
+
+    def __init__(self, principal: Principal, number: int) -> None:
+        self.principal: Principal | None = principal
+        self.renewed_at = float("inf")
+        self.head = b'{"id":"%d","type":"next","payload":' % number
+        self.stream: Stream | None = None
+        self.holder = self
+        self.frames: list[bytes] = []
+        self.write = self._write
+
+    def _write(self, frame: bytes) -> bool:
+        self.frames.append(frame)
+        return True
+
+    async def room(self) -> None: ...
+
+    def complete(self) -> None: ...
+
+    def fail(self, errors: list[GraphQLError]) -> None:
+        raise errors[0]
+
+    def take(self, fresh: Principal | None, asked_at: float, *, is_told: bool = False) -> None: ...
+
+    async def close(self, code: int, reason: str) -> None: ...
 
 
 def _context(stage: Stage) -> Context:

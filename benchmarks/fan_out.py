@@ -1,10 +1,11 @@
-"""One event to 500 sockets: PyTake executes and rights are checked, the floor writes the same bytes."""
+"""One event to many sockets: PyTake executes and rights are checked, the floor writes the same bytes."""
 
 import asyncio
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
@@ -15,60 +16,115 @@ from benchmarks import seed
 from benchmarks.harness import Limits, Result, Run, compare, measured
 from benchmarks.http_client import Connection
 from benchmarks.listeners import listen, subscribe
-from benchmarks.send import sending
+from benchmarks.processes import resident_kilobytes
+from benchmarks.send import SEND, TEXT
 from benchmarks.stage import Stage
+from pytake_gql.kernel.graphql.context import Context
+from pytake_gql.kernel.ids import global_id
+from pytake_gql.schema import schema
 
-SUBSCRIBERS = (500, 200, 50)
 _A_MEMBER = 18
 _AT_ONCE = 20
 _AN_ADDRESS = 150
 _RECOVERY_SECONDS = 10
 _MOST_EVENTS = 50
 _PATIENCE_SECONDS = 30
+_ID = re.compile(rb"socket-\d+")
 
 
 class NotHeard(Exception):
     """A socket got something else than the others."""
 
 
-async def fan_out(stage: Stage, limits: Limits) -> Result:
-    """For 500 subscribers, or for the first smaller number that all hear it."""
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Sockets that follow one conversation, in groups that ask by different names.
+
+    Each has a conversation of its own: subscribers know that they listen by the only event that it has.
+    """
+
+    sockets: int
+    groups: int
+    conversation: int
+
+    @property
+    def title(self) -> str:
+        return f"one event to {self.sockets} in {self.groups} group{'s' * (self.groups > 1)}, per delivery"
+
+    @property
+    def conversation_id(self) -> UUID:
+        return seed.numbered(9, self.conversation)
+
+    def subscriber(self, stage: Stage, number: int) -> AbstractAsyncContextManager[ClientConnection]:
+        """Clients draw an id for each subscription, so no two frames are the same."""
+        return subscribe(
+            stage.product,
+            stage.watchers[number // _A_MEMBER].token,
+            self.conversation_id,
+            source=1 + number // _AN_ADDRESS,
+            id_=f"socket-{number:05}",
+            name=f"Watch{number % self.groups}",
+        )
+
+
+async def one_group(stage: Stage, limits: Limits) -> Result:
+    return await _first_heard(stage, limits, Crowd(500, 1, 10), Crowd(200, 1, 11), Crowd(50, 1, 12))
+
+
+async def hundred_groups(stage: Stage, limits: Limits) -> Result:
+    return await _first_heard(stage, limits, Crowd(2_000, 100, 13), Crowd(500, 25, 14), Crowd(50, 5, 15))
+
+
+async def _first_heard(stage: Stage, limits: Limits, *crowds: Crowd) -> Result:
+    """Of the first crowd that all hears it; they become smaller."""
     failed = ""
-    for subscribers in SUBSCRIBERS if limits.seconds >= 2 else SUBSCRIBERS[-1:]:
+    for crowd in crowds if limits.seconds >= 2 else crowds[-1:]:
         try:
-            result = await _fan_out(stage, limits, subscribers)
+            result = await _fan_out(stage, limits, crowd)
         except NotHeard as error:
-            failed += f"; {subscribers}: {error}"
+            failed += f"; {crowd.sockets}: {error}"
             await asyncio.sleep(_RECOVERY_SECONDS)
         else:
             return replace(result, answer=result.answer + failed)
     raise NotHeard(failed)
 
 
-async def _fan_out(stage: Stage, limits: Limits, subscribers: int) -> Result:
+async def _fan_out(stage: Stage, limits: Limits, crowd: Crowd) -> Result:
     async with AsyncExitStack() as open_:
-        body = sending(_conversation(subscribers))
-        make = partial(_subscriber, seed.numbered(9, _conversation(subscribers)))
-        watched = [s for at_once in _bunches(subscribers) for s in await _open(open_, stage, at_once, make)]
-        plain = [s for at_once in _bunches(subscribers) for s in await _open(open_, stage, at_once, _listener)]
-        writer = await open_.enter_async_context(Connection(stage.product, "/graphql", stage.agents[-1].token))
+        plain, floor_size = await _gather(open_, stage, crowd, stage.floor_pid, _listener)
+        watched, size = await _gather(open_, stage, crowd, stage.product_pid, crowd.subscriber)
         publisher = await open_.enter_async_context(Connection(stage.floor, "/publish"))
-        frame, _ = await _deliver(writer, body, watched)
+        write = partial(_write, stage, crowd)
+        frame, _ = await _deliver(write, watched)
 
         async def product() -> Run:
-            return await _rounds(stage, stage.product_pid, writer, body, watched, limits)
+            return await _rounds(stage, stage.product_pid, write, watched, limits)
 
         async def floor() -> Run:
-            return await _rounds(stage, stage.floor_pid, publisher, frame, plain, limits)
+            return await _rounds(stage, stage.floor_pid, partial(publisher.post, frame), plain, limits)
 
         return await compare(
-            f"one event to {subscribers}, per delivery",
+            crowd.title,
             limits,
             product,
             floor,
             floor_name="raw websockets",
-            answer=f"each once, {len(frame)} bytes",
+            answer=f"each once, {len(frame)} bytes; {size:.1f} kB a socket, floor {floor_size:.1f}",
         )
+
+
+async def _gather(
+    open_: AsyncExitStack,
+    stage: Stage,
+    crowd: Crowd,
+    server: int,
+    make: Callable[[Stage, int], AbstractAsyncContextManager[ClientConnection]],
+) -> tuple[list[ClientConnection], float]:
+    """All sockets, and how many kB each has cost the server."""
+    before = resident_kilobytes(server)
+    sockets = [s for at_once in _bunches(crowd.sockets) for s in await _open(open_, stage, at_once, make)]
+    await asyncio.sleep(1)
+    return sockets, (resident_kilobytes(server) - before) / crowd.sockets
 
 
 def _bunches(count: int) -> Iterator[range]:
@@ -92,31 +148,36 @@ def _listener(stage: Stage, number: int) -> AbstractAsyncContextManager[ClientCo
     return listen(stage.floor, source=1 + number // _AN_ADDRESS)
 
 
-def _conversation(subscribers: int) -> int:
-    """One for each attempt: subscribers know that they listen by the only event that it has."""
-    return 10 + SUBSCRIBERS.index(subscribers)
-
-
-def _subscriber(conversation_id: UUID, stage: Stage, number: int) -> AbstractAsyncContextManager[ClientConnection]:
-    agent = stage.agents[number // _A_MEMBER]
-    return subscribe(stage.product, agent.token, conversation_id, source=1 + number // _AN_ADDRESS)
-
-
 async def _rounds(
-    stage: Stage, server: int, writer: Connection, body: bytes, sockets: Sequence[ClientConnection], limits: Limits
+    stage: Stage,
+    server: int,
+    write: Callable[[], Awaitable[object]],
+    sockets: Sequence[ClientConnection],
+    limits: Limits,
 ) -> Run:
     """One event after the other, each when all have the one before."""
     deadline = time.perf_counter() + limits.seconds
     async with measured(server, stage.postmaster) as run:
         for _ in range(_MOST_EVENTS):
-            run.latencies += (await _deliver(writer, body, sockets))[1]
+            run.latencies += (await _deliver(write, sockets))[1]
             if time.perf_counter() > deadline:
                 break
     return run
 
 
-async def _deliver(writer: Connection, body: bytes, sockets: Sequence[ClientConnection]) -> tuple[bytes, list[float]]:
-    """The one frame that all got, and how long it took to each."""
+async def _write(stage: Stage, crowd: Crowd) -> None:
+    """In this process, as any other of the service: what is measured is the one that pushes."""
+    variables = {"conversation": global_id("Conversation", crowd.conversation_id), "text": TEXT}
+    context = Context(ports=stage.ports, principal=stage.agents[0].principal)
+    result = await schema.execute(SEND, variables, context)
+    if result.errors:
+        raise result.errors[0]
+
+
+async def _deliver(
+    write: Callable[[], Awaitable[object]], sockets: Sequence[ClientConnection]
+) -> tuple[bytes, list[float]]:
+    """The frame that all got, each by its own id, and how long it took to each."""
     started = time.perf_counter()
     latencies: list[float] = []
 
@@ -127,10 +188,11 @@ async def _deliver(writer: Connection, body: bytes, sockets: Sequence[ClientConn
 
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            _, received = await asyncio.gather(writer.post(body), asyncio.gather(*map(receive, sockets)))
+            _, received = await asyncio.gather(write(), asyncio.gather(*map(receive, sockets)))
     except (TimeoutError, ConnectionClosed) as error:
         raise NotHeard(f"{len(latencies)} heard it, then {type(error).__name__}") from error
     failures = [frame for frame in received if b'"errors"' in frame]
-    if failures or len(set(received)) != 1:
-        raise NotHeard(f"{len(failures)} got an error, {len(set(received) - set(failures))} different frames")
+    alike = {_ID.sub(b"", frame) for frame in received}
+    if failures or len(alike) != 1:
+        raise NotHeard(f"{len(failures)} got an error, {len(alike)} different frames")
     return received[0], latencies

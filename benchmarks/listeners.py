@@ -29,11 +29,14 @@ async def signed_in(port: int, token: str, *, source: int) -> AsyncIterator[Clie
 
 
 @asynccontextmanager
-async def subscribe(port: int, token: str, conversation_id: UUID, *, source: int) -> AsyncIterator[ClientConnection]:
+async def subscribe(
+    port: int, token: str, conversation_id: UUID, *, source: int, id_: str = "1", name: str = "Watch"
+) -> AsyncIterator[ClientConnection]:
     """A socket that receives what happens from now on in a conversation with one event, which shows that it listens."""
     async with signed_in(port, token, source=source) as socket:
         variables = {"conversation": global_id("Conversation", conversation_id)}
-        await _send(socket, {"id": "1", "type": "subscribe", "payload": {"query": WATCH, "variables": variables}})
+        payload = {"query": WATCH.replace("Watch", name), "variables": variables}
+        await _send(socket, {"id": id_, "type": "subscribe", "payload": payload})
         await socket.recv()
         yield socket
 

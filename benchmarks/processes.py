@@ -76,6 +76,11 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS
 
 
+def resident_kilobytes(pid: int) -> int:
+    """What the process holds in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
 def family_cpu_seconds(parent: int) -> float:
     """Of PostgreSQL: its postmaster and all backends, those that have ended too."""
     total = cpu_seconds(parent)

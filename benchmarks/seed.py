@@ -31,6 +31,8 @@ from pytake_gql.tenancy.members.models import Account, Availability, Member
 from pytake_gql.tenancy.organizations.models import Organization
 
 AGENTS = 100
+WATCHERS = 120
+"""Members in no queue, who see all conversations of the organization."""
 SERVED = 1_000
 """Conversations that agents have: the lists, and the first ones for what is sent."""
 WAITING = 10_000
@@ -60,29 +62,33 @@ class Agent:
 
 
 async def seed(ports: Ports) -> list[Agent]:
-    """Writes everything through the application's own sessions, and signs the agents in."""
+    """Writes everything through the application's own sessions, and signs everybody in: agents, then watchers."""
     async with ports.units.of_system(None) as uow:
         await uow.enter(ORGANIZATION_ID)
         for rows in (_frame(), _people(), _queues(), _contacts(), _conversations(), _messages()):
             uow.session.add_all(list(rows))
             await uow.session.flush()
-    return [_signed_in(ports, number) for number in range(AGENTS)]
+    return [_signed_in(ports, number) for number in range(AGENTS + WATCHERS)]
 
 
 def agent_name(number: int) -> str:
     return f"Atendente {number:02}"
 
 
+def _scope(number: int) -> ConversationScope:
+    return ConversationScope.QUEUES if number < AGENTS else ConversationScope.ORGANIZATION
+
+
 def _frame() -> Iterator[SQLModel]:
     yield Organization(id=ORGANIZATION_ID, name="Loja Medida", slug="loja-medida", created_at=_NOON)
-    for number in range(AGENTS):
+    for number in range(AGENTS + WATCHERS):
         email = f"atendente{number}@example.com"
         yield Account(id=numbered(5, number), email=email, password_hash="!", created_at=_NOON)  # noqa: S106 - of none
 
 
 def _people() -> Iterator[SQLModel]:
     yield Department(id=DEPARTMENT_ID, name="Vendas", color="#2563EB", created_at=_NOON)
-    for number in range(AGENTS):
+    for number in range(AGENTS + WATCHERS):
         yield Member(
             organization_id=ORGANIZATION_ID,
             id=numbered(6, number),
@@ -91,7 +97,7 @@ def _people() -> Iterator[SQLModel]:
             name=agent_name(number),
             role=Role.AGENT,
             availability=Availability.ONLINE,
-            conversation_scope=ConversationScope.QUEUES,
+            conversation_scope=_scope(number),
             capacity=1_000_000,
             created_at=_NOON,
         )
@@ -108,7 +114,7 @@ def _queues() -> Iterator[SQLModel]:
             auto_assign=False,
             created_at=_NOON,
         )
-    for number in range(AGENTS):
+    for number in range(AGENTS + WATCHERS):
         yield Session(
             id=numbered(7, number),
             account_id=numbered(5, number),
@@ -204,7 +210,7 @@ def _signed_in(ports: Ports, number: int) -> Agent:
         account_id=numbered(5, number),
         session_id=numbered(7, number),
         role=Role.AGENT,
-        scope=ConversationScope.QUEUES,
+        scope=_scope(number),
         name=agent_name(number),
     )
     claims = {"sub": str(principal.account_id), "sid": str(principal.session_id), "org": str(ORGANIZATION_ID)}

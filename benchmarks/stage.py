@@ -32,6 +32,7 @@ class Stage:
     ports: Ports
     agents: list[seed.Agent]
     environment: Mapping[str, str]
+    watchers: list[seed.Agent]
     database_url: str
     postmaster: int | None
     product: int
@@ -70,12 +71,13 @@ async def stage() -> AsyncIterator[Stage]:
             bootstrap.ports(read_settings(environment)) as ports,
         ):
             await asyncio.to_thread(migration.upgrade, database_url)
-            agents = await seed.seed(ports)
+            people = await seed.seed(ports)
+            agents, watchers = people[: seed.AGENTS], people[seed.AGENTS :]
             async with (
                 server("PyTake", environment, "-m", "pytake_gql", "api") as product,
                 server("The floor", environment, "-m", "benchmarks.floor") as floor,
             ):
-                ready = Stage(ports, agents, environment, database_url, postmaster, *product, *floor)
+                ready = Stage(ports, agents, environment, watchers, database_url, postmaster, *product, *floor)
                 await ready.tidy()
                 yield ready
     finally:

@@ -22,7 +22,7 @@ from pytake_gql.kernel import garbage, metrics
 from pytake_gql.kernel.asgi import RequestIds, failed
 from pytake_gql.kernel.graphql.doorway import Doorway
 from pytake_gql.kernel.graphql.http import HttpDoor
-from pytake_gql.kernel.graphql.outgoing import FRAME_BYTES
+from pytake_gql.kernel.graphql.outgoing import FRAME_BYTES, WIRE
 from pytake_gql.kernel.graphql.schema import Schema
 from pytake_gql.kernel.graphql.websocket import SocketDoor
 from pytake_gql.kernel.ports import Ports
@@ -53,11 +53,11 @@ def build(ports: Ports, of: Schema = schema) -> Starlette:
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Lets the application drop a connection whose peer reads nothing, not even the closing frame."""
+    """Lends the application its connection: to write what many get, and to drop a peer that reads nothing."""
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        self.scope["extensions"]["pytake.abort"] = {"call": self.transport.abort}
+        self.scope["extensions"][WIRE] = {"wire": self}
 
 
 class Server(uvicorn.Server):

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _PREFIX = "pytake:"
 _BACKLOG = 1000
 _CONFIRMATION_SECONDS = 1.0
-_PING_SECONDS = 5.0
+_PING_SECONDS = 2.0
 _RETRY_SECONDS = 0.25
 
 
@@ -57,6 +57,10 @@ class Subscription:
         if wake == GAP:
             metrics.resume_gaps.inc()
         self._wakes.put_nowait(wake)
+
+    @property
+    def is_empty(self) -> bool:
+        return self._wakes.empty()
 
     async def next(self, timeout_seconds: float) -> Wake | None:
         """The next wake-up, or None when none came in time: then poll."""
@@ -177,8 +181,12 @@ class Bus:
                 asked |= missing
             # From here on, without a pause since the last look, whoever comes asks for itself.
             self._pubsub = pubsub
+            is_asked = False
             while True:
                 message = await pubsub.get_message(timeout=_PING_SECONDS)
+                if message is None and is_asked:
+                    raise TimeoutError("Redis is silent")
+                is_asked = message is None
                 if message is None:
                     await pubsub.ping()
                 elif message["type"] in {"subscribe", "message"}:

@@ -1,6 +1,6 @@
 """What one process has at hand: made by `bootstrap`, carried by every context."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -38,6 +38,10 @@ class Authority(Protocol):
         Asked for each operation and each push of a socket: a socket lives as long as its session, not as its
         token.
         """
+        ...
+
+    async def renew_all(self, principals: Collection[Principal]) -> Mapping[Principal, Principal | None]:
+        """`renew` for many, read anew: one question for hundreds of them."""
         ...
 
     async def allows_origin(self, origin: str, organization_id: UUID | None) -> bool:

@@ -25,24 +25,30 @@ def state() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def processes(servers: Servers, template: str, state: Path) -> AsyncIterator[Processes]:
-    """On a database and a Valkey of their own: FLUSHALL must not meet other tests."""
+async def place(servers: Servers, template: str, state: Path) -> AsyncIterator[Processes]:
+    """A database and a Valkey of their own, where nothing runs yet: FLUSHALL must not meet other tests."""
     name = f"processes_{uuid4().hex}"
     await _clone(servers.database_url, name, template)
     redis = await asyncio.to_thread(embedded.ensure_valkey, state, durable=False)
     settings = read_settings({"DATABASE_URL": database_named(servers.database_url, name), "REDIS_URL": redis.url})
-    started = Processes(settings, state)
-    for process in ("api", "worker"):
-        started.start(process)
+    processes = Processes(settings, state)
     try:
-        await started.is_ready()
-        yield started
+        yield processes
     finally:
-        started.stop()
+        processes.stop()
         await _drop(servers.database_url, name)
 
 
 @pytest.fixture
-async def their_ports(processes: Processes) -> AsyncIterator[Ports]:
-    async with bootstrap.ports(processes.settings) as made:
+async def processes(place: Processes) -> Processes:
+    """One API and one worker."""
+    for process in ("api", "worker"):
+        place.start(process)
+    await place.is_ready()
+    return place
+
+
+@pytest.fixture
+async def their_ports(place: Processes) -> AsyncIterator[Ports]:
+    async with bootstrap.ports(place.settings) as made:
         yield made

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,23 +23,27 @@ from pytake_gql.kernel.settings import Settings
 
 @dataclass
 class Processes:
-    """One API and one worker; whatever is killed is started again, as a supervisor does."""
+    """APIs (`api`, `api-2`) and a worker; whatever is killed is started again, as a supervisor does."""
 
     settings: Settings
     directory: Path
-    port: int = 0
+    ports: dict[str, int] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        for name in ("api", "api-2"):
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                self.ports[name] = probe.getsockname()[1]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self.url_of("api")
+
+    def url_of(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
 
     def start(self, name: str) -> None:
-        arguments = [name, "--port", str(self.port)] if name == "api" else [name]
+        arguments = ["api", "--port", str(self.ports[name])] if name in self.ports else [name]
         with (self.directory / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", "pytake_gql", *arguments],
@@ -60,11 +64,11 @@ class Processes:
         await asyncio.to_thread(process.wait)
         self.start(name)
 
-    async def is_ready(self) -> None:
-        async with asyncio.timeout(30), httpx.AsyncClient() as client:
+    async def is_ready(self, name: str = "api") -> None:
+        async with asyncio.timeout(60), httpx.AsyncClient() as client:
             while True:
                 with suppress(httpx.TransportError):
-                    if (await client.get(f"{self.url}/readyz")).status_code == httpx.codes.OK:
+                    if (await client.get(f"{self.url_of(name)}/readyz")).status_code == httpx.codes.OK:
                         return
                 await asyncio.sleep(0.05)
 
@@ -104,7 +108,8 @@ class Persistent:
 @asynccontextmanager
 async def socket_of(url: str, token: str) -> AsyncIterator[Any]:
     address = url.replace("http://", "ws://")
-    async with connect(f"{address}/graphql", subprotocols=["graphql-transport-ws"], open_timeout=5) as connection:  # type: ignore[list-item]
+    protocols: Any = ["graphql-transport-ws"]
+    async with connect(f"{address}/graphql", subprotocols=protocols, open_timeout=5, close_timeout=1) as connection:
         await connection.send(
             orjson.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}).decode()
         )
@@ -112,13 +117,22 @@ async def socket_of(url: str, token: str) -> AsyncIterator[Any]:
         yield connection
 
 
-async def follow(url: str, token: str, conversation: str, seen: list[int]) -> None:
-    """Follows a conversation through every loss of the socket, from the last seq on; until cancelled (G7)."""
+async def follow(
+    url: str | Callable[[], str],
+    token: str,
+    conversation: str,
+    seen: list[int],
+    leaves: Callable[[], bool] = lambda: False,
+) -> None:
+    """Follows a conversation through every loss of the socket, from the last seq on; until cancelled (G7).
+
+    `leaves`: asked after each event whether to go, without a word, and come back.
+    """
     document = """subscription ($id: ID!, $after: Int) { conversationEvents(conversationId: $id, after: $after) {
         ... on ConversationEvent { seq } } }"""
     while True:
         with suppress(OSError, WebSocketException, TimeoutError, EOFError):
-            async with socket_of(url, token) as connection:
+            async with socket_of(url if isinstance(url, str) else url(), token) as connection:
                 variables = {"id": conversation, "after": seen[-1] if seen else 0}
                 subscribe = {"id": "1", "type": "subscribe", "payload": {"query": document, "variables": variables}}
                 await connection.send(orjson.dumps(subscribe).decode())
@@ -127,4 +141,7 @@ async def follow(url: str, token: str, conversation: str, seen: list[int]) -> No
                     if message["type"] != "next" or "errors" in message["payload"]:
                         break
                     seen.append(message["payload"]["data"]["conversationEvents"]["seq"])
+                    if leaves():
+                        connection.transport.abort()
+                        break
         await asyncio.sleep(0.05)

@@ -18,7 +18,7 @@ from pytake_gql.desk.channels import kinds
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelStatus
 from pytake_gql.desk.channels.ports import AnswerLost, ProviderFailed
-from pytake_gql.desk.conversations import messages, outgoing, pace, service, turns
+from pytake_gql.desk.conversations import outcomes, outgoing, pace, service, turns
 from pytake_gql.desk.conversations.models import Message, MessageStatus
 from pytake_gql.desk.conversations.ports import ChannelPort, Channels, Outgoing
 from pytake_gql.kernel.files import Files
@@ -131,7 +131,7 @@ async def _finish(
     """Writes the outcome; through a provider the conversation's next message goes once this one is done."""
     message, cut = claim.message, error[:_LONGEST_ERROR] if error else None
     async with ports.units.of_system(message.organization_id) as uow:
-        await messages.settle(uow, message.id, status, error=cut, provider_id=provider_id, epoch=message.epoch)
+        await outcomes.settle(uow, message.id, status, error=cut, provider_id=provider_id, epoch=message.epoch)
         if kinds.KINDS[claim.channel.kind].has_provider:
             await turns.wake_next(uow, message)
     if status is MessageStatus.SENT and claim.channel.status is ChannelStatus.ERROR:

@@ -12,19 +12,18 @@ from pytake_gql.desk.conversations.nodes import Conversation, Message, find_conv
 from pytake_gql.desk.conversations.scope import authority_of
 from pytake_gql.desk.conversations.timeline import conversation_topic, typing_topic
 from pytake_gql.desk.queues.graphql import Queue, find_queue
-from pytake_gql.kernel.bus import Wake, around
 from pytake_gql.kernel.errors import NotFound
 from pytake_gql.kernel.graphql.access import subscription
 from pytake_gql.kernel.graphql.connections import Connection
 from pytake_gql.kernel.graphql.context import Info
+from pytake_gql.kernel.graphql.turns import follow
 from pytake_gql.kernel.graphql.types import enum_type, extend, field, interface_type, object_type
 from pytake_gql.kernel.ids import global_id, id_of, parse_global_id
+from pytake_gql.kernel.pacing import Paced
 from pytake_gql.kernel.pagination import window
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.members.graphql import Member, load_member
 
-POLL_SECONDS = 5.0
-"""How long a lost wake-up goes unnoticed."""
 _CHUNK = 100
 
 enum_type(models.MoveReason)
@@ -240,7 +239,7 @@ async def timeline(
 
 @object_type
 class ConversationSubscription:
-    @subscription(Role.VIEWER)
+    @subscription(Role.VIEWER, resumes_by="after")
     async def conversation_events(
         self, info: Info, conversation_id: strawberry.ID, after: int | None = None
     ) -> AsyncGenerator[ConversationUpdate, None]:
@@ -252,18 +251,20 @@ class ConversationSubscription:
         conversation = await find_conversation(info, parsed[1]) if parsed and parsed[0] == "Conversation" else None
         if parsed is None or conversation is None:
             raise NotFound
-        id_, seq = parsed[1], conversation.last_seq if after is None else max(after, 0)
-        async with info.context.ports.bus.subscribe(conversation_topic(id_), typing_topic(id_)) as wakes:
-            heard: list[Wake] = []
-            while (news := await _news(info, id_, seq)) is not None:
-                for told in heard:
-                    if told.topic == typing_topic(id_):
-                        yield typing(id_, str(told.data))
+        id_, begin = parsed[1], conversation.last_seq if after is None else max(after, 0)
+        typists: Paced[str, str] = Paced()
+        async with follow(info.context, conversation_topic(id_), typing_topic(id_), at=begin) as turns:
+            async for heard in turns:
+                if (news := await _news(info, id_, turns.at)) is None:
+                    return
+                for told in (str(wake.data) for wake in heard if wake.topic == typing_topic(id_)):
+                    typists.put(told.rpartition(":")[0], told)
+                if typist := typists.take():
+                    yield typing(id_, typist)
                 for entry in news.entries:
+                    turns.at = entry.seq
                     yield event(entry)
-                    seq = entry.seq
-                wake = None if news.has_more else await wakes.next(around(POLL_SECONDS))
-                heard = [wake, *wakes.drain()] if wake else []
+                turns.come_back(0.0 if news.has_more else typists.wait_seconds)
 
 
 def typing(conversation_id: UUID, told: str) -> TypingChanged:
@@ -280,15 +281,11 @@ def typing(conversation_id: UUID, told: str) -> TypingChanged:
 async def _news(info: Info, conversation_id: UUID, seq: int) -> queries.News | None:
     """What is to be pushed, read once for all who may see the same; None once the caller may no longer see it.
 
-    Rights are asked again before each push; what the pushed events show needs no other read.
+    What the pushed events show needs no other read.
     """
-    context = info.context
-    if not await context.renew():
-        return None
-    principal = context.principal
+    context, principal = info.context, info.context.principal
     key = ("conversation", conversation_id, seq, authority_of(principal))
     news = await context.share(key, lambda session: queries.news(session, principal, conversation_id, seq, _CHUNK))
-    context.forget()
     if news is not None:
         context.remember_as_caller(queries.visible, {conversation_id: news.conversation})
         context.remember(messages.by_ids, news.messages)

@@ -34,17 +34,6 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 LONGEST_TEXT_BYTES = 64 * 1024
 _PREVIEW = 160
 
-# How far a message got; a status never moves backwards (D27). A provider may take a message and fail it later.
-_PROGRESS = {
-    MessageStatus.QUEUED: 0,
-    MessageStatus.UNKNOWN: 1,
-    MessageStatus.SENT: 2,
-    MessageStatus.FAILED: 3,
-    MessageStatus.DELIVERED: 4,
-    MessageStatus.READ: 5,
-}
-_UNREAD = [status for status in _PROGRESS if status not in {MessageStatus.READ, MessageStatus.FAILED}]
-
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -114,7 +103,7 @@ async def receive(
 
 async def react(uow: UnitOfWork, contact: Contact, to: Message, *, text: str, provider_message_id: str) -> Message:
     """What a contact feels about a message, beside it: it asks for no answer, so that nothing reopens or runs."""
-    conversation = await _lock_conversation(uow, to.conversation_id)
+    conversation = await lock_of(uow, to.conversation_id)
     message = await _add(uow, conversation, _inbound(uow, conversation, contact, text, provider_message_id))
     message.reply_to_id = to.id
     conversation.unread_count += 1
@@ -184,54 +173,6 @@ def _author(uow: UnitOfWork) -> MemberPrincipal:
 async def note(uow: UnitOfWork, conversation: Conversation, text: str) -> Message:
     """A member's note in a locked conversation, whatever its state."""
     return await say(uow, conversation, Draft(checked_text(text, "note"), is_note=True))
-
-
-async def settle(
-    uow: UnitOfWork,
-    message_id: UUID,
-    status: MessageStatus,
-    *,
-    error: str | None = None,
-    provider_id: str | None = None,
-    epoch: int | None = None,
-) -> Message | None:
-    """Writes what became of an outbound message; what would move it backwards changes nothing (D27).
-
-    A worker gives the epoch of its claim: once another has claimed the message, it writes nothing (E4).
-    """
-    message = (await by_ids(uow.session, [message_id])).get(message_id)
-    if message is None:
-        return None
-    conversation = await _lock_conversation(uow, message.conversation_id)
-    await uow.session.refresh(message)
-    if epoch is not None and message.epoch != epoch:
-        return message
-    if _PROGRESS.get(message.status, len(_PROGRESS)) >= _PROGRESS[status]:
-        return message
-    message.status, message.error, message.due_at = status, error, None
-    message.provider_message_id = provider_id or message.provider_message_id
-    _record_status(uow, conversation, message)
-    return message
-
-
-async def mark_read_by_contact(uow: UnitOfWork, conversation: Conversation, seq: int) -> None:
-    """The contact has read up to seq: the messages to them become READ, also one that a worker is still to send."""
-    statement = (
-        select(Message)
-        .where(
-            Message.conversation_id == conversation.id,
-            Message.direction == MessageDirection.OUTBOUND,
-            Message.seq <= seq,
-            sa.not_(col(Message.is_note)),
-            col(Message.status).in_(_UNREAD),
-        )
-        .order_by(col(Message.seq))
-    )
-    unread = (await uow.session.execute(statement)).scalars().all()
-    conversation.contact_read_seq = max(conversation.contact_read_seq, seq)
-    for message in unread:
-        message.status, message.due_at = MessageStatus.READ, None
-        _record_status(uow, conversation, message)
 
 
 async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Message]:
@@ -306,16 +247,6 @@ async def _add(
     return message
 
 
-def _record_status(uow: UnitOfWork, conversation: Conversation, message: Message) -> None:
-    record(
-        uow,
-        conversation,
-        TimelineKind.MESSAGE_STATUS_CHANGED,
-        message_id=message.id,
-        data={"message_status": message.status.value},
-    )
-
-
 async def _answered(uow: UnitOfWork, conversation: Conversation, provider_id: str | None) -> UUID | None:
     """The message that is answered, if it was said in this conversation: others may not be for the same eyes."""
     found = await by_provider_id(uow, conversation.channel_id, provider_id) if provider_id else None
@@ -333,6 +264,7 @@ async def _conversation_of(uow: UnitOfWork, message: Message) -> Conversation:
     return (await service.by_ids(uow.session, [message.conversation_id]))[message.conversation_id]
 
 
-async def _lock_conversation(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
+async def lock_of(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
+    """The conversation of a message at hand, locked."""
     statement = select(Conversation).where(Conversation.id == conversation_id).with_for_update()
     return (await uow.session.execute(statement)).scalar_one()

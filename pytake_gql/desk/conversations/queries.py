@@ -196,10 +196,26 @@ async def news(
     if row is None:
         return None
     last = min(row.last_seq, seq + at_most)
-    entries = await entries_after(session, conversation_id, seq, last - seq) if last > seq else ()
-    named = [entry.message_id for entry in entries if entry.message_id]
-    said = (await session.execute(select(Message).where(col(Message.id).in_(named)))).scalars() if named else ()
-    return News(row, entries, {message.id: message for message in said}, has_more=last < row.last_seq)
+    told = await _told(session, conversation_id, seq, last - seq) if last > seq else ()
+    said = {message.id: message for _, message in told if message is not None}
+    return News(row, [entry for entry, _ in told], said, has_more=last < row.last_seq)
+
+
+async def _told(
+    session: AsyncSession, conversation_id: UUID, seq: int, at_most: int
+) -> Sequence[tuple[TimelineEntry, Message | None]]:
+    """The next events, each with its message."""
+    is_its_message = sa.and_(
+        col(Message.organization_id) == TimelineEntry.organization_id, col(Message.id) == TimelineEntry.message_id
+    )
+    statement = (
+        select(TimelineEntry, Message)
+        .outerjoin(Message, is_its_message)
+        .where(TimelineEntry.conversation_id == conversation_id, TimelineEntry.seq > seq)
+        .order_by(col(TimelineEntry.seq))
+        .limit(at_most)
+    )
+    return [(row[0], row[1]) for row in await session.execute(statement)]
 
 
 async def entries_after(

@@ -16,15 +16,13 @@ from pytake_gql.desk.conversations.locks import lock, opening
 from pytake_gql.desk.conversations.models import (
     Conversation,
     ConversationStatus,
-    Message,
-    MessageDirection,
     MoveReason,
     TimelineKind,
 )
 from pytake_gql.desk.conversations.order import waiting_rank
 from pytake_gql.desk.conversations.queries import LINKS
 from pytake_gql.desk.conversations.scope import visible_to
-from pytake_gql.desk.conversations.timeline import actor_id, record
+from pytake_gql.desk.conversations.timeline import record
 from pytake_gql.desk.queues import membership
 from pytake_gql.desk.tags import service as tags
 from pytake_gql.kernel import text
@@ -216,19 +214,6 @@ async def update(uow: UnitOfWork, conversation_id: UUID, changes: Changes) -> Co
     return conversation
 
 
-async def mark_read(uow: UnitOfWork, conversation_id: UUID, seq: int) -> Conversation:
-    """What the assignee has read no longer counts as unread; of others it changes nothing."""
-    conversation = await get(uow, conversation_id)
-    if seq < 0 or seq > conversation.last_seq:
-        refuse(UserErrorCode.INVALID, "The conversation has no such event.", "seq")
-    is_assignee = conversation.assignee_id is not None and conversation.assignee_id == actor_id(uow)
-    if is_assignee and seq > conversation.read_seq:
-        conversation.read_seq = seq
-        conversation.unread_count = await _unread(uow, conversation)
-        record(uow, conversation, TimelineKind.CHANGED)
-    return conversation
-
-
 async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Conversation]:
     rows = await session.execute(select(Conversation).where(col(Conversation.id).in_(ids)))
     return {row.id: row for row in rows.scalars()}
@@ -320,15 +305,6 @@ async def _has_open(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> bool
         Conversation.status != ConversationStatus.CLOSED,
     )
     return (await uow.session.execute(statement)).first() is not None
-
-
-async def _unread(uow: UnitOfWork, conversation: Conversation) -> int:
-    statement = select(sa.func.count()).where(
-        Message.conversation_id == conversation.id,
-        Message.direction == MessageDirection.INBOUND,
-        Message.seq > conversation.read_seq,
-    )
-    return int(await uow.session.scalar(statement) or 0)
 
 
 def _hex(id_: UUID | None) -> str | None:

@@ -9,7 +9,7 @@ from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.contacts import phones
 from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
-from pytake_gql.desk.conversations import messages
+from pytake_gql.desk.conversations import messages, outcomes
 from pytake_gql.desk.conversations.models import Conversation, Message, MessageDirection, MessageStatus
 from pytake_gql.desk.deliveries import wording
 from pytake_gql.desk.deliveries.ports import Choice, Echo, Incoming, Reaction, ReadUpTo, Sender, StatusTold, Update
@@ -120,7 +120,7 @@ async def _settle(uow: UnitOfWork, channel: Channel, told: StatusTold) -> None:
     if message is None or message.channel_id != channel.id or message.direction is not MessageDirection.OUTBOUND:
         return
     error = wording.cut(told.error) if told.error else None
-    await messages.settle(uow, message.id, told.status, error=error, provider_id=told.provider_id)
+    await outcomes.settle(uow, message.id, told.status, error=error, provider_id=told.provider_id)
 
 
 async def _read_up_to(uow: UnitOfWork, channel: Channel, told: ReadUpTo) -> None:
@@ -139,7 +139,7 @@ async def _read_up_to(uow: UnitOfWork, channel: Channel, told: ReadUpTo) -> None
         .order_by(col(Message.seq))
     )
     for message_id in (await uow.session.execute(statement)).scalars().all():
-        await messages.settle(uow, message_id, MessageStatus.READ)
+        await outcomes.settle(uow, message_id, MessageStatus.READ)
 
 
 async def _recognize(uow: UnitOfWork, channel: Channel, echo: Echo) -> None:
@@ -165,4 +165,4 @@ async def _recognize(uow: UnitOfWork, channel: Channel, echo: Echo) -> None:
     )
     message_id = (await uow.session.execute(statement)).scalar_one_or_none()
     if message_id is not None:
-        await messages.settle(uow, message_id, MessageStatus.SENT, provider_id=echo.provider_id)
+        await outcomes.settle(uow, message_id, MessageStatus.SENT, provider_id=echo.provider_id)

@@ -10,6 +10,7 @@ from pytake_gql.desk.queues.models import Queue, QueueMember
 from pytake_gql.kernel.errors import Problems, UserErrorCode, refuse
 from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.ids import uuid7
+from pytake_gql.kernel.ports import AUTHORITY_TOPIC
 from pytake_gql.kernel.principal import Role
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.events import MemberInvited, MemberJoined, MemberQueuesSet, MemberRemoved
@@ -110,4 +111,7 @@ async def _write(
     if removed:
         of_queue = delete(QueueMember).where(col(QueueMember.queue_id) == queue_id)
         await uow.session.execute(of_queue.where(col(QueueMember.member_id).in_(removed)))
+    for member_id in (*added, *removed):
+        # What they see is another now (D21): their open streams look at once.
+        uow.wake(AUTHORITY_TOPIC, str(member_id))
     uow.emit(QueueMembersChanged(entity_id=queue_id, added=frozenset(added), removed=frozenset(removed)))

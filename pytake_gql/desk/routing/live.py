@@ -1,6 +1,6 @@
 """Queues and inboxes, live: a snapshot, then what changes, and a snapshot again whenever in doubt (house.md §4)."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
@@ -16,15 +16,15 @@ from pytake_gql.desk.conversations.timeline import inbox_topic, queue_topic
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.graphql import Queue, find_queue
 from pytake_gql.desk.routing.graphql import QueueStats, load_stats
-from pytake_gql.kernel.bus import GAP, Wake, around
+from pytake_gql.kernel.bus import GAP, Wake
 from pytake_gql.kernel.errors import NotFound
 from pytake_gql.kernel.graphql.access import subscription
 from pytake_gql.kernel.graphql.context import Info
+from pytake_gql.kernel.graphql.turns import follow
 from pytake_gql.kernel.graphql.types import object_type
 from pytake_gql.kernel.ids import global_id, parse_global_id
 from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
 
-POLL_SECONDS = 5.0
 _SHOWN = 100
 
 
@@ -109,13 +109,10 @@ class RoutingSubscription:
         id_ = parsed[1] if parsed and parsed[0] == "Queue" else None
         if id_ is None or await find_queue(info, id_) is None:
             raise NotFound
-        async with info.context.ports.bus.subscribe(queue_topic(id_)) as wakes:
-            # What the caller was shown of it: conversation to last seq.
-            shown: dict[UUID, int] | None = None
-            wake: Wake | None = GAP
-            while await info.context.renew():
-                info.context.forget()
-                heard = [wake, *wakes.drain()] if wake else []
+        # What the caller was shown of it: conversation to last seq.
+        shown: dict[UUID, int] | None = None
+        async with follow(info.context, queue_topic(id_), at=frozenset[tuple[UUID, int]]()) as turns:
+            async for heard in turns:
                 if shown is None or GAP in heard or not heard:
                     rows = await _in_queue(info, id_)
                     if rows is None:
@@ -127,25 +124,21 @@ class RoutingSubscription:
                 else:
                     for update in await _changes(info, id_, heard, shown):
                         yield update
-                wake = await wakes.next(around(POLL_SECONDS))
+                turns.at = frozenset(shown.items())
 
     @subscription(Role.VIEWER)
     async def inbox_updates(self, info: Info, mine: bool = True) -> AsyncGenerator[InboxUpdate, None]:
         """The caller's own conversations, or all that the caller may see, as they change."""
-        async with info.context.ports.bus.subscribe(inbox_topic(info.context.organization_id)) as wakes:
-            seen: datetime | None = None
-            wake: Wake | None = GAP
-            while await info.context.renew():
-                info.context.forget()
-                heard = [wake, *wakes.drain()] if wake else []
+        seen: datetime | None = None
+        async with follow(info.context, inbox_topic(info.context.organization_id), at=seen) as turns:
+            async for heard in turns:
                 newest = await _newest(info, mine=mine)
                 if GAP in heard or (not heard and newest != seen):
                     yield InboxReset(at=info.context.ports.clock.now())
                 else:
                     for update in await _inbox_changes(info, heard, mine=mine):
                         yield update
-                seen = newest
-                wake = await wakes.next(around(POLL_SECONDS))
+                turns.at = seen = newest
 
 
 async def _in_queue(info: Info, queue_id: UUID) -> list[Any] | None:
@@ -205,16 +198,13 @@ async def _newest(info: Info, *, mine: bool) -> datetime | None:
 
 async def _inbox_changes(info: Info, heard: Iterable[Wake], *, mine: bool) -> list[Any]:
     member = info.context.member
+    sees_all = not mine and member.scope is ConversationScope.ORGANIZATION
     past = {UUID(parts[0]): parts for wake in heard if (parts := str(wake.data).split(":"))}
     async with info.context.read() as session:
         rows = await conversations.visible(session, member, list(past))
-        serves = await queues.queue_ids_of(session, member.member_id)
         shown = {id_ for id_, row in rows.items() if not mine or row.assignee_id == member.member_id}
-        gone = [
-            id_
-            for id_, (_, assignee, queue) in past.items()
-            if id_ not in shown and _was_followed(member, assignee, queue, serves, mine=mine)
-        ]
+        # From who sees all, nothing ever leaves; and only others have to say who they are.
+        gone = [] if sees_all else await _left(session, member, [past[id_] for id_ in past if id_ not in shown], mine)
         # A wake-up proves nothing: what it names is told only if it is a conversation of the organization.
         left = await service.by_ids(session, gone) if gone else {}
     updates: list[Any] = []
@@ -226,10 +216,14 @@ async def _inbox_changes(info: Info, heard: Iterable[Wake], *, mine: bool) -> li
     return updates
 
 
-def _was_followed(member: MemberPrincipal, assignee: str, queue: str, serves: set[UUID], *, mine: bool) -> bool:
-    """Whether it was in the caller's inbox before: only then is it news that it left."""
-    if assignee and UUID(assignee) == member.member_id:
-        return True
-    if mine or member.scope is not ConversationScope.QUEUES:
-        return False
-    return bool(queue) and UUID(queue) in serves
+async def _left(
+    session: AsyncSession, member: MemberPrincipal, hidden: Iterable[Sequence[str]], mine: bool
+) -> list[UUID]:
+    """Those of (conversation, assignee, queue as it was) that were in the inbox before: only of them it is news."""
+    serves = await queues.queue_ids_of(session, member.member_id)
+    is_of_queues = not mine and member.scope is ConversationScope.QUEUES
+    return [
+        UUID(conversation)
+        for conversation, assignee, queue in hidden
+        if (assignee and UUID(assignee) == member.member_id) or (is_of_queues and queue and UUID(queue) in serves)
+    ]

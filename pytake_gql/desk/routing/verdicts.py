@@ -57,19 +57,24 @@ def _facts(verdict: Verdict) -> dict[str, Any]:
     return {}
 
 
-_SENTENCES = {
-    RoutingReason.ELIGIBLE: "can take it",
-    RoutingReason.INACTIVE: "deactivated",
-    RoutingReason.ROLE: "has a role that answers no conversations",
-    RoutingReason.NOT_ONLINE: "offline",
-    RoutingReason.NO_PRESENCE: "online, but not connected",
-    RoutingReason.AT_CAPACITY: "at capacity ({load} of {capacity})",
-    RoutingReason.LACKS_SKILL: "lacks skill '{skill}' (level {level})",
-}
-_NOT_ONLINE = {Availability.BUSY.value: "busy", Availability.AWAY.value: "away"}
-
-
 def _sentence(reason: RoutingReason, told: Mapping[str, Any], locale: str) -> str:
     """The reason in words; `told` are its `_facts`, maybe of long ago."""
-    template = _NOT_ONLINE.get(told.get("availability", ""), _SENTENCES[reason])
+    template = "can take it"
+    match reason:
+        case RoutingReason.INACTIVE:
+            template = "deactivated"
+        case RoutingReason.ROLE:
+            template = "has a role that answers no conversations"
+        case RoutingReason.NOT_ONLINE if told["availability"] == Availability.BUSY.value:
+            template = "busy"
+        case RoutingReason.NOT_ONLINE if told["availability"] == Availability.AWAY.value:
+            template = "away"
+        case RoutingReason.NOT_ONLINE:
+            template = "offline"
+        case RoutingReason.NO_PRESENCE:
+            template = "online, but not connected"
+        case RoutingReason.AT_CAPACITY:
+            template = "at capacity ({load} of {capacity})"
+        case RoutingReason.LACKS_SKILL:
+            template = "lacks skill '{skill}' (level {level})"
     return translate(template, locale, **told)

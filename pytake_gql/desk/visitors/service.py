@@ -16,7 +16,7 @@ from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts import service as contacts
-from pytake_gql.desk.conversations import messages
+from pytake_gql.desk.conversations import messages, outcomes
 from pytake_gql.desk.conversations.models import (
     Conversation,
     ConversationStatus,
@@ -143,7 +143,7 @@ async def read_up_to(uow: UnitOfWork, visitor: VisitorPrincipal, seq: int) -> Co
     conversation = await _chat(uow, visitor)
     if not 0 <= seq <= conversation.last_seq:
         refuse(UserErrorCode.INVALID, "The conversation has no such event.", "seq")
-    await messages.mark_read_by_contact(uow, conversation, seq)
+    await outcomes.mark_read_by_contact(uow, conversation, seq)
     return conversation
 
 

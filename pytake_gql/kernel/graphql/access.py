@@ -47,10 +47,12 @@ class Access(FieldExtension):
         visitor: bool = False,
         public: bool = False,
         seconds: float = EXECUTION_SECONDS,
+        resumes_by: str | None = None,
     ) -> None:
         if role is None and not visitor and not public:
             raise ValueError("a rule must serve somebody")
         self.role, self.visitor, self.public, self.seconds = role, visitor, public, seconds
+        self.resumes_by = resumes_by
 
     def apply(self, field: StrawberryField) -> None:
         printed = Auth(
@@ -76,6 +78,9 @@ class Access(FieldExtension):
         self.check(info.context.principal)
         for path in unstorable_paths({name: value for name, value in kwargs.items() if name != "input"}):
             raise BadUserInput(f"{'.'.join(path)}: NUL and lone surrogates are not text.")
+        run = info.context.run
+        if self.resumes_by is not None and run is not None and run.resumes_at is not None:
+            kwargs[self.resumes_by] = run.resumes_at
         result = next_(source, info, **kwargs)
         return await result if inspect.isawaitable(result) else result
 
@@ -95,12 +100,20 @@ def query(
     return decorate
 
 
-def subscription(role: Role | None = None, *, visitor: bool = False) -> Callable[[Any], Any]:
-    """A root field of Subscription; the resolver is an async generator."""
+def subscription(
+    role: Role | None = None, *, visitor: bool = False, resumes_by: str | None = None
+) -> Callable[[Any], Any]:
+    """A root field of Subscription; the resolver is an async generator.
+
+    `resumes_by` names the argument that takes where an earlier run stood (`Turns.at`). Without one a run that goes
+    on from another begins anew, so it has to begin with a snapshot.
+    """
 
     def decorate(resolver: Callable[..., Any]) -> Any:
         return strawberry.subscription(
-            resolver, description=inspect.getdoc(resolver), extensions=[Access(role, visitor=visitor)]
+            resolver,
+            description=inspect.getdoc(resolver),
+            extensions=[Access(role, visitor=visitor, resumes_by=resumes_by)],
         )
 
     return decorate

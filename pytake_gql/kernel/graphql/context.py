@@ -1,9 +1,9 @@
 """What resolvers work with: the principal, the ports, short read sessions, and loaders of one operation."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -23,6 +23,23 @@ Batch: TypeAlias = Callable[[AsyncSession, Sequence[K]], Awaitable[Mapping[K, V]
 CallersBatch: TypeAlias = Callable[[AsyncSession, Principal, Sequence[K]], Awaitable[Mapping[K, V]]]
 
 
+class Run(Protocol):
+    """A subscription that runs for all who follow the same (`shared_streams`)."""
+
+    turns: Any
+    """The `Turns` that it takes, once it follows something."""
+    resumes_at: Any
+    """Where an earlier run stood that this one goes on from; None: it begins as the caller asked."""
+
+    async def renew(self) -> bool:
+        """Lets only those stay who still may; False when there are none."""
+        ...
+
+    def standing(self, *, is_done: bool) -> AbstractContextManager[None]:
+        """Around a wait. All that was read has been pushed; `is_done`: and nothing else is left to push."""
+        ...
+
+
 @dataclass(slots=True)
 class Context:
     """Of one operation; a websocket makes one for each, and new loaders for each push."""
@@ -37,6 +54,8 @@ class Context:
     connection_params: dict[str, Any] | None = None
     operation: Operation | None = None
     """What is executed, once it is accepted."""
+    run: Run | None = None
+    """Of a subscription that equal subscribers share."""
     _uow: UnitOfWork | None = None
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
 
@@ -132,6 +151,8 @@ class Context:
 
     async def renew(self) -> bool:
         """Takes the caller's rights as they stand now; False when there are none left (G11)."""
+        if self.run is not None:
+            return await self.run.renew()
         principal = await self.ports.authority.renew(self.principal)
         if principal is None:
             return False

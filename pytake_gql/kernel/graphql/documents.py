@@ -1,16 +1,20 @@
 """Documents as they are sent again and again: parsed, measured and validated once, then found by their text."""
 
+import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphql import (
     ASTValidationRule,
     DocumentNode,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
+    OperationType,
+    VariableNode,
     parse,
     specified_rules,
     validate,
@@ -27,6 +31,7 @@ from pytake_gql.kernel.graphql.operation import Operation
 
 RULES: tuple[type[ASTValidationRule], ...] = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
+_DEFINED_AND_USED = 2
 _BYTES_A_TOKEN = 500
 """Of a syntax tree with its tokens, measured."""
 
@@ -122,6 +127,7 @@ class Documents:
             rules=rules,
             seconds=max((rule.seconds for rule in rules), default=EXECUTION_SECONDS),
             introspects=tally.introspects,
+            cursor=_cursor(definition, parsed, rules),
             cost=pricing.price(definition),
         )
 
@@ -134,6 +140,19 @@ class Documents:
             strawberry_field = item.extensions.get("strawberry-definition") if item else None
             rules += [e for e in getattr(strawberry_field, "extensions", ()) if isinstance(e, Access)]
         return rules
+
+
+def _cursor(definition: OperationDefinitionNode, parsed: DocumentNode, rules: Sequence[Access]) -> str | None:
+    """The variable that a subscription's resuming argument takes, if nothing else in the text does."""
+    field = definition.selection_set.selections[0]
+    if definition.operation is not OperationType.SUBSCRIPTION or not isinstance(field, FieldNode) or parsed.loc is None:
+        return None
+    for argument in field.arguments or ():
+        if argument.name.value in {rule.resumes_by for rule in rules} and isinstance(argument.value, VariableNode):
+            name = argument.value.name.value
+            uses = re.findall(rf"\$\s*{name}\b", parsed.loc.source.body)
+            return name if len(uses) == _DEFINED_AND_USED else None
+    return None
 
 
 def _trimmed(error: GraphQLError) -> GraphQLError:

@@ -1,4 +1,4 @@
-"""What both doors share: the schema, the ports, who may call from where, and the open sockets."""
+"""What both doors share: the schema, the ports, who may call from where, the open sockets and their streams."""
 
 from starlette.requests import HTTPConnection
 
@@ -6,6 +6,7 @@ from pytake_gql.kernel.addresses import client_address
 from pytake_gql.kernel.graphql.context import Context
 from pytake_gql.kernel.graphql.origins import Origins
 from pytake_gql.kernel.graphql.schema import Schema
+from pytake_gql.kernel.graphql.shared_streams import Streams
 from pytake_gql.kernel.graphql.sockets import Sockets
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.ports import Ports
@@ -19,6 +20,7 @@ class Doorway:
         self.ports = ports
         self.origins = Origins(ports)
         self.sockets = Sockets(ports)
+        self.streams = Streams(schema, ports, self.sockets)
 
     def address(self, connection: HTTPConnection) -> str | None:
         client = connection.client

@@ -1,14 +1,13 @@
-"""One websocket's traffic: bounded frames in, and out of a queue of its own, so that nobody waits for a slow reader.
+"""One websocket's traffic: bounded frames in, and frames out that nobody waits to write.
 
-A sender is paced while much is queued. A reader that lets 1 MB queue up, or reads nothing for ten seconds while a
+What is sent goes to the connection's own buffer. A socket is *behind* while much of it waits there to be read: then
+whoever has more to send is to wait for `room`. A reader that lets 1 MB pile up, or is behind for ten seconds while a
 sender waits, is cut (1013, try again later) and resumes by seq.
 """
 
 import asyncio
-import contextlib
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.http.async_base_view import AsyncWebSocketAdapter
@@ -23,19 +22,42 @@ PACED_BYTES = 256 * 1024
 PATIENCE_SECONDS = 10.0
 TRY_AGAIN_LATER = 1013
 TOO_BIG = 1009
+WIRE = "pytake.wire"
+"""The extension of the websocket's scope by which the server lends its connection."""
 
 _CLOSE_SECONDS = 1.0
 _GONE = (WebSocketDisconnect, WebSocketDisconnected, RuntimeError, OSError)
 """What sending raises once the peer has left, by server."""
+_WHOLE_TEXT = 0x81
+_SHORT, _MEDIUM = 126, 1 << 16
+
+
+class Wire(Protocol):
+    """The server's connection: written to without a task, a queue or a wait for each message."""
+
+    transport: asyncio.Transport
+    writable: asyncio.Event
+    """Cleared while more waits in the transport's buffer than its limit."""
+
+
+def text_frame(head: bytes, tail: bytes = b"") -> bytes:
+    """A whole message, as a server sends it (RFC 6455, 5.2)."""
+    size = len(head) + len(tail)
+    if size < _SHORT:
+        return b"%c%c%b%b" % (_WHOLE_TEXT, size, head, tail)
+    if size < _MEDIUM:
+        return b"%c%c%b%b%b" % (_WHOLE_TEXT, _SHORT, size.to_bytes(2), head, tail)
+    return b"%c%c%b%b%b" % (_WHOLE_TEXT, _SHORT + 1, size.to_bytes(8), head, tail)
 
 
 class Socket(AsyncWebSocketAdapter):
+    __slots__ = ("_closing", "_websocket", "_wire", "close_code")
+
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
-        self._queue: deque[str] = deque()
-        self._writer: asyncio.Task[None] | None = None
-        self._room = asyncio.Event()
-        self.backlog = 0
+        self._wire: Wire = websocket.scope["extensions"][WIRE]["wire"]
+        self._wire.transport.set_write_buffer_limits(high=PACED_BYTES)
+        self._closing: asyncio.Task[None] | None = None
         self.close_code: int | None = None
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
@@ -55,71 +77,67 @@ class Socket(AsyncWebSocketAdapter):
                 yield read_json(data)
 
     async def send_json(self, message: Mapping[str, Any]) -> None:
-        await self.send_text(write_json(message).decode())
-
-    async def send_text(self, text: str) -> None:
-        """Queues it, and waits only where this socket's own reader is behind."""
+        """Raises `WebSocketDisconnected` where nobody listens any more."""
+        self.write(text_frame(write_json(message)))
+        await self.room()
         if self.close_code is not None:
             raise WebSocketDisconnected
-        self._queue.append(text)
-        self.backlog += len(text)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write(), name="socket writer")
-        if self.backlog > BACKLOG_BYTES or not await self._has_room():
-            await self.close(TRY_AGAIN_LATER, "You read too slowly: come back and resume.")
-            raise WebSocketDisconnected
 
-    async def _has_room(self) -> bool:
-        if self.backlog <= PACED_BYTES:
+    def write(self, frame: bytes) -> bool:
+        """Never waits; False when the reader is behind, or gone."""
+        transport = self._wire.transport
+        if self.close_code is not None or transport.is_closing():
+            return False
+        transport.write(frame)
+        if self._wire.writable.is_set():
             return True
-        self._room.clear()
+        if transport.get_write_buffer_size() > BACKLOG_BYTES:
+            self._cut()
+        return False
+
+    @property
+    def is_gone(self) -> bool:
+        return self.close_code is not None or self._wire.transport.is_closing()
+
+    @property
+    def is_behind(self) -> bool:
+        return not self._wire.writable.is_set() and self.close_code is None
+
+    async def room(self) -> None:
+        """Until it is no longer behind, or cut for its slowness."""
+        if not self.is_behind:
+            return
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._room.wait()
+                await self._wire.writable.wait()
         except TimeoutError:
-            return False
-        return True
+            self._cut()
 
-    async def _write(self) -> None:
-        try:
-            while self._queue:
-                text = self._queue.popleft()
-                await self._websocket.send_text(text)
-                self.backlog -= len(text)
-                if self.backlog <= PACED_BYTES:
-                    self._room.set()
-        except _GONE:
-            self.close_code = self.close_code or 1006
-            self._queue.clear()
-            self._room.set()
+    def _cut(self) -> None:
+        self.close_soon(TRY_AGAIN_LATER, "You read too slowly: come back and resume.")
+
+    def close_soon(self, code: int, reason: str) -> None:
+        """From here on nothing is sent; the closing takes its time."""
+        if self.close_code is None:
+            self.close_code = code
+            self._closing = asyncio.create_task(self._close(code, reason), name="socket closing")
 
     async def close(self, code: int, reason: str) -> None:
-        """Closes once; what is queued goes first if it goes at once. A peer that does not read is disconnected."""
-        if self.close_code is not None:
-            return
-        self.close_code = code
-        metrics.sockets_closed.labels(str(code)).inc()
-        self._room.set()
-        try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                if self._writer is not None and self.backlog <= PACED_BYTES:
-                    await asyncio.shield(self._writer)
-                await self._websocket.close(code, reason[:120])
-        except TimeoutError:
-            self._abort()
-        except _GONE:
-            pass
+        """Closes once, after what was sent. A peer that does not read is disconnected."""
+        self.close_soon(code, reason)
         await self.stop()
 
-    async def stop(self) -> None:
-        self._queue.clear()
-        if self._writer is not None:
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+    async def _close(self, code: int, reason: str) -> None:
+        metrics.sockets_closed.labels(str(code)).inc()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._websocket.close(code, reason[:120])
+        except TimeoutError:
+            # With all that the kernel still holds for it.
+            self._wire.transport.abort()
+        except _GONE:
+            pass
 
-    def _abort(self) -> None:
-        """Drops the connection with all that the kernel still holds for it, where the server lets us."""
-        abort = self._websocket.scope.get("extensions", {}).get("pytake.abort")
-        if abort is not None:
-            abort["call"]()
+    async def stop(self) -> None:
+        if self._closing is not None:
+            await asyncio.shield(self._closing)

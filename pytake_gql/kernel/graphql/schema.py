@@ -68,49 +68,49 @@ class Schema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> ExecutionResult:
         """The answer to a query or a mutation; raises nothing but a cancellation."""
-        context: Context = context_value  # type: ignore[assignment]
+        served = await self.serve(query, variable_values, context_value, operation_name)  # type: ignore[arg-type]
+        assert isinstance(served, ExecutionResult)  # noqa: S101 - nothing is followed
+        return served
+
+    async def serve(
+        self,
+        text: str | None,
+        variables: dict[str, Any] | None,
+        context: Context,
+        name: str | None,
+        *,
+        may_follow: bool = False,
+    ) -> ExecutionResult | Operation:
+        """The answer, or the accepted operation of a subscription, which is then to be followed.
+
+        Raises nothing but a cancellation.
+        """
         with Report(context) as report:
             try:
-                operation = await self.accept(query, variable_values, operation_name, context)
-                if operation.kind is OperationType.SUBSCRIPTION:
+                operation = await self.accept(text, variables, name, context)
+                if operation.kind is not OperationType.SUBSCRIPTION:
+                    result = await self._run(text, variables, context, operation)
+                elif may_follow:
+                    report.goes_on()
+                    return operation
+                else:
                     raise BadUserInput("Subscriptions are served over the websocket only.")  # noqa: TRY301
-                result = await self._run(query, variable_values, context, operation)
-            except Exception as error:  # noqa: BLE001 - the outermost edge of a request
+            except Exception as error:  # noqa: BLE001 - the outermost edge of an operation
                 result = _refusal(error)
             mask_all(result, context)
             report.answered(result)
         return result
 
-    async def stream(
-        self,
-        query: str | None,
-        variable_values: dict[str, Any] | None = None,
-        context_value: Any | None = None,
-        root_value: Any | None = None,  # noqa: ARG002 - Strawberry's signature
-        operation_name: str | None = None,
-        operation_extensions: dict[str, Any] | None = None,  # noqa: ARG002
-        allowed_operation_types: Iterable[StrawberryOperationType] | None = None,  # noqa: ARG002
+    async def follow(
+        self, text: str | None, variables: dict[str, Any] | None, context: Context, operation: Operation
     ) -> AsyncGenerator[StreamExecutionResult, None]:
-        """The answers to any operation; what is refused is one result with errors, and without data."""
-        return self._answers(query, variable_values, context_value, operation_name)  # type: ignore[arg-type]
-
-    async def _answers(
-        self, query: str | None, variables: dict[str, Any] | None, context: Context, name: str | None
-    ) -> AsyncGenerator[StreamExecutionResult, None]:
-        with Report(context) as report:
-            try:
-                operation = await self.accept(query, variables, name, context)
-                if operation.kind is OperationType.SUBSCRIPTION:
-                    source = await super().stream(query, variables, context, None, operation.name)
-                else:
-                    source = _only(await self._run(query, variables, context, operation))
-            except Exception as error:  # noqa: BLE001 - the outermost edge of an operation
-                source = _only(_refusal(error))
-            async with aclosing(source):
-                async for result in source:
-                    mask_all(result, context)
-                    report.answered(result)
-                    yield result
+        """What an accepted subscription pushes, its errors masked."""
+        context.operation = operation
+        source = await super().stream(text, variables, context, None, operation.name)
+        async with aclosing(source):
+            async for result in source:
+                mask_all(result, context)
+                yield result
 
     async def accept(
         self, text: str | None, variables: Mapping[str, Any] | None, name: str | None, context: Context
@@ -142,10 +142,6 @@ class Schema(strawberry.Schema):
                 return await super().execute(text, variables, context, None, operation.name)
         except TimeoutError as error:
             raise TimedOut from error
-
-
-async def _only(result: ExecutionResult) -> AsyncGenerator[StreamExecutionResult, None]:
-    yield result
 
 
 def _refusal(error: Exception) -> PreExecutionError:

@@ -4,12 +4,14 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from pytake_gql.kernel import metrics
-from pytake_gql.kernel.bus import Subscription, Wake
+from pytake_gql.kernel.bus import Wake
 from pytake_gql.kernel.ports import AUTHORITY_TOPIC, Ports
 from pytake_gql.kernel.principal import MemberPrincipal, Principal, VisitorPrincipal
 
@@ -21,8 +23,7 @@ SOCKETS_AN_ADDRESS = 200
 CHECK_SECONDS = 2.0
 SERVICE_RESTARTS = 1012
 
-_CHECKED_AT_ONCE = 5
-_HEARD_BY_THE_AUTHORITY_SECONDS = 0.05
+_LONG_AGO = float("-inf")
 
 
 class Open(Protocol):
@@ -30,9 +31,14 @@ class Open(Protocol):
 
     principal: Principal | None
     address: str | None
+    renewed_at: float
+    """The monotonic instant as of which the holder's rights are known."""
 
-    async def check(self) -> None:
-        """Renews the holder's rights; closes when there are none left."""
+    def take(self, fresh: Principal | None, asked_at: float, *, is_told: bool = False) -> None:
+        """The holder's rights as they stand now; None ends the socket, and nothing more is pushed to it.
+
+        `is_told`: something about them has changed, even if it is not to be seen from here.
+        """
         ...
 
     async def close(self, code: int, reason: str) -> None: ...
@@ -101,45 +107,45 @@ class Sockets:
         await socket.close(SERVICE_RESTARTS, "The service restarts: come back.")
 
     async def _watch(self) -> None:
-        """Checks everybody every two seconds, and whom a bump of the authority concerns at once."""
+        """Renews everybody's rights every two seconds, and at once those of whom a bump of the authority concerns."""
         async with self._ports.bus.subscribe(AUTHORITY_TOPIC) as bumps:
             due = time.monotonic() + CHECK_SECONDS
             while True:
                 bump = await bumps.next(max(0.0, due - time.monotonic()))
                 if bump is not None:
-                    await self._check(self._concerned(await self._burst(bumps, bump)))
+                    await self._check(self._concerned([bump, *bumps.drain()]), is_told=True)
                 if time.monotonic() >= due:
-                    await self._check(self._open)
                     due = time.monotonic() + CHECK_SECONDS
-
-    @staticmethod
-    async def _burst(bumps: Subscription, first: Wake) -> list[Wake]:
-        """What came together. The authority hears the same bumps, and first has to forget what it knew."""
-        await asyncio.sleep(_HEARD_BY_THE_AUTHORITY_SECONDS)
-        return [first, *bumps.drain()]
+                    await self._check(self._open)
 
     def _concerned(self, bumps: list[Wake]) -> list[Open]:
-        if any(bump.topic is None for bump in bumps):
-            return list(self._open)
+        """Whose rights may be others now: until they are renewed nothing is pushed to them."""
+        is_gap = any(bump.topic is None for bump in bumps)
         ids = {str(bump.data) for bump in bumps}
-        return [socket for socket in self._open if ids & _ids(socket.principal)]
+        concerned = [socket for socket in self._open if is_gap or ids & _ids(socket.principal)]
+        for socket in concerned:
+            socket.renewed_at = _LONG_AGO
+        return concerned
 
-    async def _check(self, sockets: Iterable[Open]) -> None:
-        waiting = list(sockets)
-        while waiting:
-            now, waiting = waiting[:_CHECKED_AT_ONCE], waiting[_CHECKED_AT_ONCE:]
-            async with asyncio.TaskGroup() as checks:
-                for socket in now:
-                    checks.create_task(self._check_one(socket))
-
-    @staticmethod
-    async def _check_one(socket: Open) -> None:
+    async def _check(self, sockets: Iterable[Open], *, is_told: bool = False) -> None:
         try:
-            await socket.check()
-        except Exception:
-            # The outermost edge: one socket's failure must not end the watch over the others. Without the database
-            # nothing is pushed either, and it is asked again in two seconds.
-            log.exception("a socket's rights were not renewed")
+            await self.renew(sockets, is_told=is_told)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            # Without the database nothing is pushed either, and it is asked again in two seconds.
+            log.warning("the rights of open sockets were not renewed: %s", error)
+
+    async def renew(self, sockets: Iterable[Open], *, is_told: bool = False) -> None:
+        """Asks what the holders may do now, and has each socket take it."""
+        asked_at = time.monotonic()
+        holders: defaultdict[Principal, list[Open]] = defaultdict(list)
+        for socket in sockets:
+            if socket.principal is not None:
+                holders[socket.principal].append(socket)
+        fresh = await self._ports.authority.renew_all(holders.keys())
+        for principal, held in holders.items():
+            for socket in held:
+                if socket.principal == principal:
+                    socket.take(fresh[principal], asked_at, is_told=is_told)
 
 
 def _holder(principal: Principal) -> object:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import strawberry
 from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
+from strawberry.types.enum import has_enum_definition
 from strawberry.types.field import StrawberryField
 
 T = TypeVar("T")
@@ -36,9 +37,10 @@ def input_type(cls: type[T]) -> type[T]:
 
 
 def enum_type(cls: E) -> E:
-    """Makes an enum of the domain one of the schema, too."""
-    text = cls.__dict__.get("__doc__")
-    strawberry.enum(cls, description=inspect.cleandoc(text) if text else None)
+    """Makes an enum of the domain one of the schema, too; each module that shows it may ask."""
+    if not has_enum_definition(cls):
+        text = cls.__dict__.get("__doc__")
+        strawberry.enum(cls, description=inspect.cleandoc(text) if text else None)
     return cls
 
 

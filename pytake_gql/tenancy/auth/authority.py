@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytake_gql.kernel.bus import GAP, Bus, Subscription
 from pytake_gql.kernel.db import Database
@@ -28,13 +29,17 @@ from pytake_gql.kernel.tokens import InvalidToken, TokenKind, Tokens
 
 FRESH_SECONDS = 2.0
 _MOST_CACHED = 50_000
+_ASKED_AT_ONCE = 500
 _ONE_HOUR = 3600.0
 
-_AUTHORITY = sa.text(
-    "SELECT account_id, organization_id, home_organization_id, member_id, role, scope, name "
-    "FROM engine_authority(:session_id)"
+_AUTHORITIES = sa.text(
+    "SELECT asked.id AS asked_id, account_id, organization_id, home_organization_id, member_id, role, scope, name "
+    "FROM unnest(CAST(:ids AS uuid[])) AS asked(id), LATERAL engine_authority(asked.id)"
 )
-_CHANNEL = sa.text("SELECT engine_channel_organization(:channel_id)")
+_CHANNELS = sa.text(
+    "SELECT asked.id AS asked_id, engine_channel_organization(asked.id) AS organization_id "
+    "FROM unnest(CAST(:ids AS uuid[])) AS asked(id)"
+)
 _ORIGIN = sa.text("SELECT engine_origin_organizations(:origin)")
 
 
@@ -95,12 +100,21 @@ class SessionAuthority:
                 # The session has just moved to another organization, or the token is from before it did.
                 self.forget(principal.session_id)
                 fresh = await self._cached(principal.session_id, principal)
-            # A token, and a socket, stay in the organization that they were made in.
-            same = fresh is not None and fresh.organization_id == principal.organization_id
-            return fresh if same else None
+            return _in_the_same_place(principal, fresh)
         if isinstance(principal, VisitorPrincipal):
             return await self._cached(principal.channel_id, principal)
         return principal
+
+    async def renew_all(self, principals: Collection[Principal]) -> Mapping[Principal, Principal | None]:
+        asked, fresh = list(principals), dict[Principal, Principal | None]()
+        while asked:
+            now, forgotten = time.monotonic(), self._forgotten
+            chunk, asked = asked[:_ASKED_AT_ONCE], asked[_ASKED_AT_ONCE:]
+            found = await self._read_all(chunk)
+            if forgotten == self._forgotten:
+                self._cache |= {id_: (now, read) for who, read in found.items() if (id_ := _cached_by(who))}
+            fresh |= {who: _in_the_same_place(who, read) for who, read in found.items()}
+        return fresh
 
     def forget(self, id_: UUID) -> None:
         """Reads anew, at the next question, whatever hangs on this session, channel, member, account, organization."""
@@ -132,25 +146,21 @@ class SessionAuthority:
         return found
 
     async def _read(self, principal: Principal) -> Principal | None:
+        return (await self._read_all([principal]))[principal]
+
+    async def _read_all(self, principals: Collection[Principal]) -> dict[Principal, Principal | None]:
+        """What each stands for now."""
+        members = [who for who in principals if isinstance(who, MemberPrincipal)]
+        visitors = [who for who in principals if isinstance(who, VisitorPrincipal)]
         async with self._database.session(None) as session:
-            if isinstance(principal, VisitorPrincipal):
-                found = await session.scalar(_CHANNEL, {"channel_id": principal.channel_id})
-                return principal if found == principal.organization_id else None
-            if not isinstance(principal, MemberPrincipal):
-                return principal
-            row = (await session.execute(_AUTHORITY, {"session_id": principal.session_id})).one_or_none()
-        if row is None:
-            return None
-        return replace(
-            principal,
-            account_id=row.account_id,
-            organization_id=row.organization_id,
-            home_organization_id=row.home_organization_id,
-            member_id=row.member_id,
-            role=Role(row.role),
-            scope=ConversationScope(row.scope),
-            name=row.name,
-        )
+            rows = await _by_id(session, _AUTHORITIES, {who.session_id for who in members})
+            channels = await _by_id(session, _CHANNELS, {who.channel_id for who in visitors})
+        found: dict[Principal, Principal | None] = {who: who for who in principals}
+        found |= {who: _as_told(who, rows.get(who.session_id)) for who in members}
+        for who in visitors:
+            is_there = channels[who.channel_id].organization_id == who.organization_id
+            found[who] = who if is_there else None
+        return found
 
     @staticmethod
     def _claimed(kind: TokenKind, claims: dict[str, Any]) -> Principal:
@@ -170,6 +180,38 @@ class SessionAuthority:
             )
         except (KeyError, ValueError, TypeError) as error:
             raise Unauthenticated from error
+
+
+def _cached_by(principal: Principal) -> UUID | None:
+    if isinstance(principal, MemberPrincipal):
+        return principal.session_id
+    return principal.channel_id if isinstance(principal, VisitorPrincipal) else None
+
+
+def _in_the_same_place(principal: Principal, fresh: Principal | None) -> Principal | None:
+    """A token, and a socket, stay in the organization that they were made in."""
+    return fresh if fresh is not None and fresh.organization_id == principal.organization_id else None
+
+
+async def _by_id(session: AsyncSession, question: sa.TextClause, ids: Collection[UUID]) -> dict[UUID, Any]:
+    if not ids:
+        return {}
+    return {row.asked_id: row for row in await session.execute(question, {"ids": list(ids)})}
+
+
+def _as_told(principal: MemberPrincipal, row: Any) -> MemberPrincipal | None:
+    if row is None:
+        return None
+    return replace(
+        principal,
+        account_id=row.account_id,
+        organization_id=row.organization_id,
+        home_organization_id=row.home_organization_id,
+        member_id=row.member_id,
+        role=Role(row.role),
+        scope=ConversationScope(row.scope),
+        name=row.name,
+    )
 
 
 def _hangs_on(principal: Principal | None, id_: UUID) -> bool:

@@ -7,20 +7,18 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from pytake_gql.kernel.bus import GAP, Wake, around
+from pytake_gql.kernel.bus import GAP
 from pytake_gql.kernel.graphql.access import subscription
 from pytake_gql.kernel.graphql.context import Info
+from pytake_gql.kernel.graphql.turns import follow
 from pytake_gql.kernel.graphql.types import object_type
+from pytake_gql.kernel.pacing import BETWEEN_SECONDS
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.members import service
 from pytake_gql.tenancy.members.graphql import Member
 from pytake_gql.tenancy.members.models import Availability
 from pytake_gql.tenancy.members.models import Member as Row
 from pytake_gql.tenancy.members.presence import presence_topic
-
-POLL_SECONDS = 5.0
-BETWEEN_SECONDS = 0.2
-"""A member who changes without pause is told of five times a second."""
 
 State: TypeAlias = tuple[Availability, int]
 """Availability and load: what is watched."""
@@ -35,19 +33,17 @@ class MemberSubscription:
         It keeps no history: after a reconnect read `members` again.
         """
         told = await _states(info)
-        async with info.context.ports.bus.subscribe(presence_topic(info.context.organization_id)) as wakes:
-            wake: Wake | None = GAP
-            while await info.context.renew():
-                info.context.forget()
-                heard = [wake, *wakes.drain()] if wake else []
+        topic = presence_topic(info.context.organization_id)
+        async with follow(info.context, topic, at=frozenset(told.items())) as turns:
+            async for heard in turns:
                 everybody = not heard or GAP in heard
                 now = await _states(info, None if everybody else [UUID(str(it.data)) for it in heard])
                 changed = [id_ for id_, state in now.items() if told.get(id_) != state]
                 told |= now
                 for member in await _members(info, changed):
                     yield member
+                turns.at = frozenset(told.items())
                 await asyncio.sleep(BETWEEN_SECONDS)
-                wake = await wakes.next(around(POLL_SECONDS))
 
 
 async def _states(info: Info, among: Iterable[UUID] | None = None) -> dict[UUID, State]:

@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from pytake_gql import bootstrap
 from pytake_gql.desk.channels.models import ChannelKind
-from pytake_gql.desk.conversations import jobs, messages
+from pytake_gql.desk.conversations import jobs, messages, outcomes
 from pytake_gql.desk.conversations.models import Message, MessageStatus, TimelineEntry, TimelineKind
 from pytake_gql.desk.conversations.ports import ChannelPort, DeliveryFailed, Outgoing
 from pytake_gql.kernel.ids import parse_global_id
@@ -255,7 +255,7 @@ async def test_d27_a_status_never_moves_backwards(written: Written) -> None:
     ]
     for status, expected in steps:
         async with written.ports.units.of_system(written.organization_id) as uow:
-            await messages.settle(uow, written.id, status, error="late" if status is MessageStatus.FAILED else None)
+            await outcomes.settle(uow, written.id, status, error="late" if status is MessageStatus.FAILED else None)
         row = await written.row()
         assert (row.status, row.error, row.due_at) == (expected, None, None)
     assert await written.became() == ["DELIVERED", "READ"]
@@ -270,7 +270,7 @@ async def test_d27_an_unknown_message_is_settled_by_what_the_provider_tells_late
     clock.advance(seconds=61)
     await written.deliver(channel)
     async with written.ports.units.of_system(written.organization_id) as uow:
-        await messages.settle(uow, written.id, MessageStatus.SENT, provider_id="wamid")
+        await outcomes.settle(uow, written.id, MessageStatus.SENT, provider_id="wamid")
     row = await written.row()
     assert (row.status, row.provider_message_id, row.error) == ("SENT", "wamid", None)
     assert await written.became() == ["UNKNOWN", "SENT"]

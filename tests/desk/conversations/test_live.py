@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pytake_gql.desk.conversations import live as live_module
 from pytake_gql.desk.conversations import queries
 from pytake_gql.desk.conversations.scope import authority_of
+from pytake_gql.kernel.graphql import turns
 from pytake_gql.kernel.ids import global_id, uuid7
 from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
 from tests.desk.desk import Desk, conversation_id, open_desk
@@ -85,7 +85,7 @@ async def test_g7_who_comes_and_goes_sees_each_seq_once_while_many_write(desk: D
 
 
 async def test_a_lost_wake_up_is_healed_by_the_poll(desk: Desk, live: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "POLL_SECONDS", 0.3)
+    monkeypatch.setattr(turns, "POLL_SECONDS", 0.3)
 
     async def lose(_wakes: Any) -> None:
         """As if Redis had swallowed it."""

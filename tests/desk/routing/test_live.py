@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytake_gql.desk.routing import live as live_module
+from pytake_gql.kernel.graphql import turns
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.principal import ConversationScope
 from tests.client import Client
@@ -66,7 +66,7 @@ async def test_a_queue_begins_with_a_snapshot_and_tells_what_comes_changes_and_l
 async def test_a_lost_wake_up_is_healed_by_another_snapshot(
     desk: Desk, live: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_module, "POLL_SECONDS", 0.3)
+    monkeypatch.setattr(turns, "POLL_SECONDS", 0.3)
 
     async def lose(_wakes: Any) -> None:
         """As if Redis had swallowed it."""

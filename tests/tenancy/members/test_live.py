@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from pytake_gql.kernel.graphql import turns
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.principal import Role
 from pytake_gql.tenancy.members import jobs, slots
-from pytake_gql.tenancy.members import live as live_module
 from pytake_gql.tenancy.members.models import Availability, Member
 from pytake_gql.tenancy.members.presence import presence_topic
 from tests.conftest import TravellingClock
@@ -119,7 +119,7 @@ async def test_many_changes_are_told_at_most_five_times_a_second(house: House, l
 async def test_a_lost_wake_up_is_healed_by_the_poll(
     house: House, live: Served, ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_module, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(turns, "POLL_SECONDS", 0.2)
     agent = await house.person()
 
     async def lose(_wakes: object) -> None:
