@@ -58,7 +58,11 @@ _NEEDED = {
     "TransferConversationInput": ("queueId",),
 }
 # What is left out where this is given: the two exclude each other.
-_INSTEAD = {"TransferConversationInput.memberId": {"queueId"}, "SendMessageInput.template": {"text"}}
+_INSTEAD = {
+    "TransferConversationInput.memberId": {"queueId"},
+    "SendMessageInput.template": {"text"},
+    "StartConversationInput.template": {"text"},
+}
 _SCALARS: Mapping[str, Any] = {
     "Int": 1,
     "Float": 1.0,

@@ -41,6 +41,9 @@ async def start(uow: UnitOfWork, caller: MemberPrincipal, wanted: Start, *, key:
         return (await service.by_ids(uow.session, [claim.answer]))[claim.answer]
     wanted = _checked(wanted)
     channel, contact = await _reachable(uow, wanted)
+    if wanted.template is not None:
+        # What is named must be there, before anything else is said.
+        await templates.fill(uow, channel.id, wanted.template, "template")
     await opening(uow, channel.id, contact.id)
     conversation = await _begin(uow, caller, wanted, channel, contact)
     if wanted.text is not None or wanted.template is not None:

@@ -175,10 +175,12 @@ def _peeked(queue_order: QueueOrder, how_many: Any) -> sa.CTE:
 
 
 def _among(peeked: sa.CTE, queue_order: QueueOrder, how_many: Any) -> Any:
+    # As an array: PostgreSQL looks up each, whatever it guesses of how many there are.
+    ids = sa.func.array(sa.select(peeked.c.id).scalar_subquery(), type_=ARRAY(sa.Uuid()))
     keys = [key.expression for key in order.keys(queue_order, _capped, _conversations.c)]
     return (
         sa.select(_conversations.c.id, _conversations.c.queue_id)
-        .where(_waits(), _conversations.c.id.in_(sa.select(peeked.c.id)))
+        .where(_waits(), _conversations.c.id == sa.any_(ids))
         .order_by(*keys)
         .limit(how_many)
         .with_for_update(skip_locked=True, key_share=True)
