@@ -124,9 +124,13 @@ async def snapshot(
 ) -> Sequence[Any]:
     """The first of a queue: those that wait in its order, then those being served, newest activity first."""
     shown = sa.select(*SHOWN).where(visible_to(principal), col(Conversation.queue_id) == queue_id)
-    keys = [key.expression.asc() for key in order.keys(queue_order, order.capped_rank(now))]
-    waiting = shown.where(col(Conversation.status) == ConversationStatus.QUEUED).order_by(*keys).limit(at_most)
-    rows = list(await session.execute(waiting))
+    # Literally, as the condition of the indexes says it; and piece by piece, so that no backlog is sorted.
+    waits = shown.where(col(Conversation.status) == sa.literal_column(f"'{ConversationStatus.QUEUED}'"))
+    rows: list[Any] = []
+    for criterion, keys in order.tiers(queue_order, order.capped_rank(now)):
+        rows += await session.execute(waits.where(criterion).order_by(*keys).limit(at_most - len(rows)))
+        if len(rows) == at_most:
+            return rows
     served = (
         shown.where(col(Conversation.status).in_([ConversationStatus.ACTIVE, ConversationStatus.SNOOZED]))
         .order_by(col(Conversation.last_activity_at).desc(), col(Conversation.id).desc())

@@ -5,7 +5,7 @@ other and nothing is taken twice or above a capacity (D11). No statement reads o
 the first few of each are compared, and only when others hold all of those is one queue asked after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -23,7 +23,7 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
 
-_PEEKED = 16
+_PEEKED = 8
 """More than may be held at once by others who take from the same queue."""
 
 _members, _places, _conversations = table_of(Member), table_of(QueueMember), table_of(Conversation)
@@ -48,35 +48,53 @@ class Claims:
     is_short: bool = False
 
 
-async def take_from(uow: UnitOfWork, member_ids: Sequence[UUID], plan: Plan) -> Claims:
-    """The first that wait, one for each member: the members are served in turn."""
-    all_claims = Claims()
+async def take_from(
+    uow: UnitOfWork, member_ids: Sequence[UUID], plan: Plan, *, besides: Collection[UUID] = ()
+) -> Claims:
+    """The first that wait, one for each member: the members are served in turn.
+
+    `besides` are those that this transaction has taken before: they wait until they are given, and its own locks do
+    not keep it from them.
+    """
+    claims = Claims()
     for queue_order, queue_ids in plan:
-        if waiting := [id_ for id_ in member_ids if id_ not in all_claims.taken]:
-            claims = await _take(uow, waiting, queue_ids, queue_order)
-            all_claims.taken |= claims.taken
-            all_claims.ready |= claims.ready
-            if claims.is_short:
-                one_by_one = tuple((queue_order, (queue_id,)) for queue_id in queue_ids)
-                behind = await take_from(uow, [id_ for id_ in waiting if id_ not in claims.taken], one_by_one)
-                all_claims.taken |= behind.taken
-    for member_id in all_claims.taken:
+        await _take(uow, claims, member_ids, queue_ids, queue_order, besides)
+        if claims.is_short:
+            for queue_id in queue_ids:
+                await _take(uow, claims, member_ids, [queue_id], queue_order, besides)
+    for member_id in claims.taken:
         presence.tell(uow, member_id)
-    return all_claims
+    return claims
 
 
 async def _take(
-    uow: UnitOfWork, member_ids: Sequence[UUID], queue_ids: Sequence[UUID], queue_order: QueueOrder
-) -> Claims:
+    uow: UnitOfWork,
+    claims: Claims,
+    member_ids: Sequence[UUID],
+    queue_ids: Sequence[UUID],
+    queue_order: QueueOrder,
+    besides: Collection[UUID],
+) -> None:
+    """For those who have none yet."""
+    waiting = [id_ for id_ in member_ids if id_ not in claims.taken]
+    if not waiting:
+        return
     claim = _frozen(queue_order, is_one_queue=len(queue_ids) == 1)
-    rows = (await uow.session.execute(claim, parameters(uow.organization_id, uow.now(), member_ids, queue_ids))).all()
-    taken = {row.member_id: row.conversation_id for row in rows if row.conversation_id}
-    is_short = len(taken) < len(rows) and rows[0].has_more
-    return Claims(taken, {row.member_id for row in rows}, is_short)
+    taken = [*besides, *claims.taken.values()]
+    asked = parameters(uow.organization_id, uow.now(), waiting, queue_ids, taken)
+    rows = (await uow.session.execute(claim, asked)).all()
+    found = {row.member_id: row.conversation_id for row in rows if row.conversation_id}
+    claims.taken |= found
+    claims.ready |= {row.member_id for row in rows}
+    claims.is_short = len(found) < len(rows) and rows[0].has_more
 
 
 def parameters(
-    organization_id: UUID, now: datetime, member_ids: Sequence[UUID], queue_ids: Sequence[UUID]
+    organization_id: UUID,
+    now: datetime,
+    member_ids: Sequence[UUID],
+    queue_ids: Sequence[UUID],
+    taken: Sequence[UUID] = (),
 ) -> dict[str, Any]:
     """Of the `statement`."""
     return {
@@ -84,6 +102,7 @@ def parameters(
         "now": now,
         "capped": order.capped_rank(now),
         "member_ids": list(member_ids),
+        "taken": list(taken),
         **({"one_queue": queue_ids[0]} if len(queue_ids) == 1 else {"queue_ids": list(queue_ids)}),
     }
 
@@ -190,7 +209,8 @@ def _among(peeked: sa.CTE, queue_order: QueueOrder, how_many: Any) -> Any:
 def _waits() -> sa.ColumnElement[bool]:
     """Literally, as the condition of the indexes says it."""
     is_queued = _conversations.c.status == sa.literal_column(f"'{ConversationStatus.QUEUED}'")
-    return sa.and_(_conversations.c.organization_id == _organization, is_queued)
+    is_left = _conversations.c.id != sa.all_(sa.bindparam("taken", type_=ARRAY(sa.Uuid())))
+    return sa.and_(_conversations.c.organization_id == _organization, is_queued, is_left)
 
 
 def _waiting(queue_id: Any, criterion: Any, keys: Sequence[Any]) -> Any:

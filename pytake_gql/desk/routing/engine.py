@@ -43,9 +43,9 @@ async def route_queue(ports: Ports, organization_id: UUID, queue_id: UUID) -> in
     while True:
         async with ports.units.of_system(organization_id) as uow:
             assigned = await route(uow, queue_id)
-        total += assigned
-        if assigned < AT_ONCE:
+        if not assigned:
             return total
+        total += assigned
 
 
 async def route_member(ports: Ports, organization_id: UUID, member_id: UUID) -> int:
@@ -105,14 +105,16 @@ class _Pass:
         self._cursor = max(
             (it.last_assigned_in_queue_at for it in known.candidates if it.last_assigned_in_queue_at), default=None
         )
+        self._free = sum(max(0, it.capacity - it.load) for it in known.candidates)
         self._taken: dict[UUID, tuple[int, datetime]] = {}
         self._written: dict[int, tuple[Verdict, dict[str, Any]]] = {}
 
     async def give(self, criterion: Any, keys: Sequence[Any]) -> None:
         """To the best for each of the first that wait and nobody holds, as far as there is one."""
-        if len(self.gifts) == AT_ONCE:
+        at_most = min(AT_ONCE, self._free) - len(self.gifts)
+        if at_most <= 0:
             return
-        for conversation in await _lock_waiting(self._uow, self._queue.id, criterion, keys, AT_ONCE - len(self.gifts)):
+        for conversation in await _lock_waiting(self._uow, self._queue.id, criterion, keys, at_most):
             ranking = self._contest.rank(waited_seconds(conversation, self._uow.now()))
             if ranking.chosen is not None:
                 self._give(conversation.id, ranking, ranking.chosen)

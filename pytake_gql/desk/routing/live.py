@@ -21,7 +21,7 @@ from pytake_gql.kernel.errors import NotFound
 from pytake_gql.kernel.graphql.access import subscription
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.turns import follow
-from pytake_gql.kernel.graphql.types import object_type
+from pytake_gql.kernel.graphql.types import extend, object_type
 from pytake_gql.kernel.ids import global_id, parse_global_id
 from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Role
 
@@ -34,8 +34,6 @@ class QueueSnapshot:
 
     queue: Queue
     """Its settings."""
-    stats: QueueStats
-    """Its numbers."""
     conversations: list[Conversation]
     """Those waiting in its order, then those being served, as far as the caller may see them."""
 
@@ -48,8 +46,6 @@ class QueueConversationChanged:
     """Where."""
     conversation: Conversation
     """As it stands now."""
-    stats: QueueStats
-    """The queue's numbers now."""
 
 
 @object_type
@@ -60,8 +56,15 @@ class QueueConversationLeft:
     """Where from."""
     conversation_id: strawberry.ID
     """Which."""
-    stats: QueueStats
+
+
+async def stats(self: QueueSnapshot | QueueConversationChanged | QueueConversationLeft, info: Info) -> QueueStats:
     """The queue's numbers now."""
+    return await load_stats(info, self.queue)
+
+
+for update in (QueueSnapshot, QueueConversationChanged, QueueConversationLeft):
+    extend(update)(stats)
 
 
 QueueUpdate: TypeAlias = Annotated[
@@ -155,10 +158,7 @@ async def _in_queue(info: Info, queue_id: UUID) -> list[Any] | None:
 
 
 async def _snapshot(info: Info, queue_id: UUID, rows: Iterable[Any]) -> QueueSnapshot:
-    queue = await _queue(info, queue_id)
-    return QueueSnapshot(
-        queue=queue, stats=await load_stats(info, queue), conversations=[Conversation.of(row) for row in rows]
-    )
+    return QueueSnapshot(queue=await _queue(info, queue_id), conversations=[Conversation.of(row) for row in rows])
 
 
 async def _changes(info: Info, queue_id: UUID, heard: Iterable[Wake], shown: dict[UUID, int]) -> list[Any]:
@@ -168,17 +168,16 @@ async def _changes(info: Info, queue_id: UUID, heard: Iterable[Wake], shown: dic
     key = ("of queue", tuple(named), authority_of(principal))
     rows = await info.context.share(key, lambda session: conversations.visible(session, principal, named))
     queue = await _queue(info, queue_id)
-    stats = await load_stats(info, queue)
     updates: list[Any] = []
     for id_ in named:
         row = rows.get(id_)
         if row is not None and row.queue_id == queue_id and row.closed_at is None:
             if shown.get(id_) != row.last_seq:
                 shown[id_] = row.last_seq
-                updates.append(QueueConversationChanged(queue=queue, conversation=Conversation.of(row), stats=stats))
+                updates.append(QueueConversationChanged(queue=queue, conversation=Conversation.of(row)))
         elif shown.pop(id_, None) is not None:
             left = strawberry.ID(global_id("Conversation", id_))
-            updates.append(QueueConversationLeft(queue=queue, conversation_id=left, stats=stats))
+            updates.append(QueueConversationLeft(queue=queue, conversation_id=left))
     return updates
 
 

@@ -211,7 +211,7 @@ async def _take(asked: Sequence[_Asked]) -> dict[UUID, UUID]:
     taken: dict[UUID, UUID] = {}
     for plan, those in of_plan.items():
         members = {it.pull.caller.member_id: it for it in those}
-        found = await claims.take_from(those[0].uow, list(members), plan)
+        found = await claims.take_from(those[0].uow, list(members), plan, besides=taken.values())
         taken |= found.taken
         for member_id in members.keys() - found.taken.keys():
             is_full = member_id not in found.ready

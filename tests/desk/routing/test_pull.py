@@ -7,10 +7,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
-from pytake_gql.desk.conversations.models import Conversation, ConversationPriority
+from pytake_gql.desk.conversations.giving import Gift, give_all
+from pytake_gql.desk.conversations.models import Conversation, ConversationPriority, MoveReason
 from pytake_gql.desk.queues.models import QueueOrder
+from pytake_gql.desk.routing import claims
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.tenancy.members.models import Member
 from tests.client import Client
@@ -118,6 +120,32 @@ async def test_d18_one_refusal_among_pulls_that_are_served_together_keeps_the_ot
     assert conversation_id(best.id) in {taken, more}
     assert {taken, more, theirs} == {conversation_id(row.id) for row in (best, first, second)}
     assert (await loads(desk))[desk.agent_member.id] == (2, 2)
+
+
+async def test_d11_who_is_served_together_with_other_queues_gets_another_conversation(desk: Desk) -> None:
+    """A transaction's own locks do not keep it from what it has taken."""
+    await desk.make.queue(desk.organization, desk.agent_member)
+    colleagues = [(await desk.colleague())[1] for _ in range(3)]
+    waiting = {conversation_id((await desk.make.conversation(desk.channel)).id) for _ in range(4)}
+    assert set(await asyncio.gather(*(pull(client) for client in (desk.agent, *colleagues)))) == waiting
+
+
+async def test_d11_behind_what_others_hold_each_is_taken_once(desk: Desk) -> None:
+    other = await desk.make.queue(desk.organization, desk.agent_member)
+    members = [desk.agent_member.id, *[(await desk.colleague())[0].id for _ in range(3)]]
+    first = await desk.make.conversation(await desk.make.channel(desk.organization, queue_id=other.id))
+    rows = await desk.make.waiting(desk.channel, 60, first_number=100)
+    held = [row.id for row in rows[:50]]
+    plan = ((QueueOrder.PRIORITY_FIRST, (other.id, desk.queue.id)),)
+    async with desk.make.ports.units.of_system(desk.organization.id) as holder:
+        await holder.session.execute(select(Conversation.id).where(col(Conversation.id).in_(held)).with_for_update())
+        async with desk.make.ports.units.of_system(desk.organization.id) as uow:
+            claims_ = await claims.take_from(uow, members, plan)
+            given = await give_all(
+                [Gift(uow, id_, member) for member, id_ in claims_.taken.items()], reason=MoveReason.PULL
+            )
+    assert set(given) == {first.id, *(row.id for row in rows[50:53])}
+    assert len(claims_.taken) == 4
 
 
 async def test_d18_a_key_is_taken_for_one_request_and_is_free_again_after_a_day(desk: Desk, clock: Any) -> None:
