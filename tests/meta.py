@@ -119,10 +119,11 @@ class Wire:
 
     async def fetch_media(self) -> list[bool]:
         """Each file that is still to be fetched: says which ones came."""
+        return list(await asyncio.gather(*(self.fetch(row.id) for row in await self.rows(DueMedium))))
+
+    async def fetch(self, id_: UUID) -> bool:
         sources: MediaSources = self.ports.adapters[MediaSource]
-        ids = [row.id for row in await self.rows(DueMedium)]
-        fetches = (media.fetch_medium(self.ports, sources, self.desk.organization.id, id_) for id_ in ids)
-        return list(await asyncio.gather(*fetches))
+        return await media.fetch_medium(self.ports, sources, self.desk.organization.id, id_)
 
     async def deliver_message(self, id_: UUID) -> bool:
         return await jobs.deliver_message(self.ports, bootstrap.channels(self.ports), self.desk.organization.id, id_)

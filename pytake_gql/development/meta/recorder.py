@@ -91,6 +91,8 @@ class Recorder:
 
     lines: dict[str, Line] = field(default_factory=dict)
     faults: deque[Fault] = field(default_factory=deque)
+    message_faults: deque[Fault] = field(default_factory=deque)
+    """Like `faults`, for what sends: uploads and reads pass."""
     is_throttling: bool = False
     reports: Sequence[str] = ()
     find: Callable[[Request], Awaitable[Line | None]] | None = None
@@ -118,7 +120,8 @@ class Recorder:
             return refusal(400, 100, "Unsupported post request: the object does not exist.")
         if (refused := self._unknown_token(request, line)) is not None:
             return refused
-        fault = self.faults.popleft() if self.faults else Fault(status=200)
+        ordered = self.message_faults or self.faults
+        fault = ordered.popleft() if ordered else Fault(status=200)
         await asyncio.sleep(fault.seconds)
         if fault.is_lost or fault.status == _OK:
             answer = self._answer(line, orjson.loads(await request.body()))
