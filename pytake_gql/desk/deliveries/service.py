@@ -156,7 +156,7 @@ async def _read_up_to(uow: UnitOfWork, channel: Channel, told: ReadUpTo) -> None
             sa.or_(
                 col(Message.status).in_([MessageStatus.SENT, MessageStatus.DELIVERED]),
                 # Of one with files that is UNKNOWN a part may be missing.
-                sa.and_(Message.status == MessageStatus.UNKNOWN, sa.not_(col(Message.has_attachments))),
+                sa.and_(col(Message.status) == MessageStatus.UNKNOWN, sa.not_(col(Message.has_attachments))),
             ),
         )
         .order_by(col(Message.seq))

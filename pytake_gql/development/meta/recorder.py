@@ -255,7 +255,8 @@ def _form(content_type: str, body: bytes) -> Medium:
     """The file of a multipart form."""
     read = BytesParser(policy=policy.HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
     [file] = [part for part in read.iter_parts() if part.get_filename()]
-    return Medium(file.get_payload(decode=True), file.get_content_type(), file.get_filename())
+    data = file.get_payload(decode=True)
+    return Medium(data if isinstance(data, bytes) else b"", file.get_content_type(), file.get_filename())
 
 
 def sign(secret: str, body: bytes) -> str:

@@ -17,8 +17,9 @@ from pytake_gql.desk.channels.ports import Account, ProviderFailed
 from pytake_gql.desk.contacts import merging
 from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations.models import Message, TimelineEntry
-from pytake_gql.desk.deliveries import jobs
+from pytake_gql.desk.deliveries import jobs, media
 from pytake_gql.desk.deliveries.models import DueMedium
+from pytake_gql.desk.deliveries.ports import MediumTooLarge
 from pytake_gql.development.meta import payloads
 from pytake_gql.development.meta.recorder import Fault
 from tests.conftest import TravellingClock
@@ -120,7 +121,7 @@ async def test_a_large_file_is_not_read_beyond_what_is_taken(wire: Wire) -> None
     graph, id_ = Graph(is_production=False), wire.line.keep(PNG + b"\0" * 30 * MB, "image/png")
     account = Account(wire.channel.id, ChannelKind.WHATSAPP, wire.channel.settings, {"accessToken": wire.line.token})
     url = f"{wire.channel.settings['apiUrl']}/v23.0/files/{id_}"
-    with pytest.raises(jobs.MediumTooLarge):
+    with pytest.raises(MediumTooLarge):
         await graph.download(account, url, with_token=True, most_bytes=16 * MB)
     await graph.close()
 
@@ -158,7 +159,7 @@ async def test_e4_a_worker_whose_lease_ran_out_changes_nothing(wire: Wire, clock
     [row] = await wire.rows(DueMedium)
     stale = DueMedium(**{**row.model_dump(), "epoch": row.epoch - 1})
     async with wire.ports.units.of_system(wire.desk.organization.id) as uow:
-        await jobs.media.give_up(uow, stale, note="(no)", error="no")
+        await media.give_up(uow, stale, note="(no)", error="no")
     [message] = await wire.rows(Message)
     assert (message.text, len(await wire.rows(DueMedium))) == ("[Imagem]", 1)
 
@@ -202,7 +203,7 @@ async def test_d30_what_an_erased_contact_sent_is_not_fetched(wire: Wire) -> Non
         await merging.erase(uow, contact.id)
     assert await wire.rows(DueMedium) == []
     async with wire.ports.units.of_system(wire.desk.organization.id) as uow:
-        assert await jobs.media.arrive(uow, claimed, first.id) is False
+        assert await media.arrive(uow, claimed, first.id) is False
     assert {(m.text, m.has_attachments) for m in await wire.rows(Message)} == {(None, False)}
     assert await wire.rows(Attachment) == []
 
