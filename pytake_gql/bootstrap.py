@@ -32,7 +32,8 @@ from pytake_gql.desk.conversations.events import (
     MessageSent,
 )
 from pytake_gql.desk.conversations.ports import ChannelPort, Channels
-from pytake_gql.desk.deliveries.ports import Readers
+from pytake_gql.desk.deliveries import media
+from pytake_gql.desk.deliveries.ports import MediaSource, Readers
 from pytake_gql.desk.departments.events import DepartmentDeleted
 from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
@@ -103,6 +104,7 @@ def listeners() -> Listeners:
     heard.on(ChannelDeleted, departures.on_channel_deleted)
     heard.on(ContactMerged, ownership.on_contact_merged)
     heard.on(ContactErased, ownership.on_contact_erased)
+    heard.on(ContactErased, media.on_contact_erased)
     heard.on(MemberAvailabilityChanged, departures.on_availability_changed)
     heard.on(MemberDeactivated, departures.on_member_deactivated)
     heard.on(MemberRemoved, departures.on_member_removed)
@@ -166,7 +168,7 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
     authority = SessionAuthority(database, tokens, of)
     units = UnitsOfWork(database, clock, bus, jobs, listeners(), of)
     heartbeat, stored, graph = Heartbeat(units), files(of, tokens, clock), Graph(is_production=of.is_production)
-    whatsapp = WhatsApp(graph)
+    whatsapp, instagram = WhatsApp(graph, stored), Instagram(graph)
     try:
         async with authority.following(bus), heartbeat.beating():
             yield Ports(
@@ -185,8 +187,9 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                     ChannelPort: {
                         ChannelKind.WEB_CHAT: WebChat(),
                         ChannelKind.WHATSAPP: whatsapp,
-                        ChannelKind.INSTAGRAM: Instagram(graph),
+                        ChannelKind.INSTAGRAM: instagram,
                     },
+                    MediaSource: {ChannelKind.WHATSAPP: whatsapp, ChannelKind.INSTAGRAM: instagram},
                     TemplateSource: whatsapp,
                 },
             )

@@ -6,6 +6,7 @@ from pytake_gql.desk.canned_responses import models as canned_responses
 from pytake_gql.desk.channels import models as channels
 from pytake_gql.desk.contacts import models as contacts
 from pytake_gql.desk.conversations import models as conversations
+from pytake_gql.desk.deliveries import models as deliveries
 from pytake_gql.desk.departments import models as departments
 from pytake_gql.desk.queues import models as queues
 from pytake_gql.desk.routing import models as routing
@@ -29,6 +30,7 @@ __all__ = [
     "channels",
     "contacts",
     "conversations",
+    "deliveries",
     "departments",
     "idempotency",
     "mail",

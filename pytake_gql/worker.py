@@ -25,6 +25,8 @@ from pytake_gql.desk.conversations import jobs as conversations
 from pytake_gql.desk.conversations import messages
 from pytake_gql.desk.conversations import service as snoozes
 from pytake_gql.desk.conversations.ports import Channels
+from pytake_gql.desk.deliveries import jobs as media
+from pytake_gql.desk.deliveries.ports import MediaSource, MediaSources
 from pytake_gql.desk.routing import engine
 from pytake_gql.desk.sla import jobs as sla
 from pytake_gql.desk.sla import service as deadlines
@@ -54,7 +56,9 @@ Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
 
 def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]:
     """Every job, by the name that it is enqueued under; arguments are ids as text."""
+    sources: MediaSources = ports.adapters[MediaSource]
     return {
+        "fetch_medium": lambda of, id_: media.fetch_medium(ports, sources, UUID(of), UUID(id_)),
         "deliver_mail": lambda id_: mail.deliver_mail(ports, mailer, id_),
         "record_breaches": lambda of, id_: sla.record_breaches(ports, UUID(of), UUID(id_)),
         "lose_member": lambda of, id_: members.lose_member(ports, UUID(of), UUID(id_)),
@@ -96,7 +100,12 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
             due = await engine.routable(session, ports.clock.now(), _SWEPT_AT_MOST)
         return [Job("route_queue", (str(of), str(id_))) for of, id_ in due]
 
-    return mails, unsent, snoozed, lost, missed, routable
+    async def unfetched() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await media.due(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("fetch_medium", (str(of), str(id_))) for of, id_ in due]
+
+    return mails, unsent, snoozed, lost, missed, routable, unfetched
 
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:

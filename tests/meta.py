@@ -20,6 +20,9 @@ from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
 from pytake_gql.desk.conversations import jobs
 from pytake_gql.desk.conversations.models import Conversation, Message
+from pytake_gql.desk.deliveries import jobs as media
+from pytake_gql.desk.deliveries.models import DueMedium
+from pytake_gql.desk.deliveries.ports import MediaSource, MediaSources
 from pytake_gql.development.meta import payloads
 from pytake_gql.development.meta.recorder import Line, Recorder, sign
 from pytake_gql.kernel.ids import parse_global_id
@@ -113,6 +116,14 @@ class Wire:
         parsed = parse_global_id(payload["message"]["id"])
         assert parsed is not None
         return parsed[1]
+
+    async def fetch_media(self) -> list[bool]:
+        """Each file that is still to be fetched: says which ones came."""
+        return list(await asyncio.gather(*(self.fetch(row.id) for row in await self.rows(DueMedium))))
+
+    async def fetch(self, id_: UUID) -> bool:
+        sources: MediaSources = self.ports.adapters[MediaSource]
+        return await media.fetch_medium(self.ports, sources, self.desk.organization.id, id_)
 
     async def deliver_message(self, id_: UUID) -> bool:
         return await jobs.deliver_message(self.ports, bootstrap.channels(self.ports), self.desk.organization.id, id_)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -17,9 +17,15 @@ from pytake_gql.desk.channels.models import ChannelKind, TemplateStatus
 from pytake_gql.desk.channels.ports import Account, AnswerLost, Placeholder, ProviderFailed
 from pytake_gql.desk.conversations.ports import Address, Option, Outgoing, Parameter, TemplateMessage
 from pytake_gql.development.meta.recorder import Fault, Line, Recorder
+from pytake_gql.kernel.files import Files
 from tests.meta import recording
 
 MESSAGE_ID = UUID(int=7)
+
+
+def sender_of(graph: Graph) -> WhatsApp:
+    """For messages without files."""
+    return WhatsApp(graph, cast("Files", None))
 
 
 @dataclass
@@ -70,7 +76,7 @@ def options(*titles: str) -> tuple[Option, ...]:
 
 
 async def test_whatsapp_sends_text_with_its_context_and_our_id(side: Side) -> None:
-    id_ = await WhatsApp(side.graph).send(side.outgoing("Olá 👋", reply_to="wamid.first"))
+    id_ = await sender_of(side.graph).send(side.outgoing("Olá 👋", reply_to="wamid.first"))
     assert side.line.sent == [
         {
             "messaging_product": "whatsapp",
@@ -96,7 +102,7 @@ async def test_whatsapp_sends_text_with_its_context_and_our_id(side: Side) -> No
     ],
 )
 async def test_whatsapp_offers_options_as_buttons_or_a_list(side: Side, given: tuple[Option, ...], kind: str) -> None:
-    await WhatsApp(side.graph).send(side.outgoing("Qual?", options=given, options_label="Opções"))
+    await sender_of(side.graph).send(side.outgoing("Qual?", options=given, options_label="Opções"))
     [taken] = side.line.sent
     interactive = taken["interactive"]
     assert (taken["type"], interactive["type"], interactive["body"]) == ("interactive", kind, {"text": "Qual?"})
@@ -150,7 +156,7 @@ async def test_whatsapp_sends_a_template_with_its_parameters(side: Side) -> None
         },
     }
     with pytest.raises(ProviderFailed, match="132001"):
-        await WhatsApp(side.graph).send(given)
+        await sender_of(side.graph).send(given)
 
 
 async def test_instagram_sends_text_and_quick_replies(side: Side) -> None:
@@ -227,15 +233,15 @@ def test_an_answer_without_metas_words_says_what_it_can(status: int, body: Any, 
 async def test_a_refusal_is_told_in_metas_words(side: Side) -> None:
     side.recorder.faults.append(Fault(status=400, code=131047))
     with pytest.raises(ProviderFailed, match=r"^A fault that was ordered. \(131047\)$"):
-        await WhatsApp(side.graph).send(side.outgoing())
+        await sender_of(side.graph).send(side.outgoing())
     wrong = replace(side.account(), secrets={"accessToken": "another"})
     with pytest.raises(ProviderFailed, match="190") as refused:
-        await WhatsApp(side.graph).send(replace(side.outgoing(), address=Address(wrong, "55")))
+        await sender_of(side.graph).send(replace(side.outgoing(), address=Address(wrong, "55")))
     assert refused.value.is_access_at_fault
     assert "another" not in repr(wrong)
     without = replace(side.account(), secrets={})
     with pytest.raises(ProviderFailed, match="no access token"):
-        await WhatsApp(side.graph).send(replace(side.outgoing(), address=Address(without, "55")))
+        await sender_of(side.graph).send(replace(side.outgoing(), address=Address(without, "55")))
     assert side.line.sent == []
 
 
@@ -246,10 +252,10 @@ async def test_an_answer_that_does_not_come_is_lost_and_nobody_there_is_transien
     hasty = Graph(is_production=False)
     side.recorder.faults.append(Fault(seconds=0.4, is_lost=True))
     with pytest.raises(AnswerLost, match="ReadTimeout"):
-        await WhatsApp(hasty).send(side.outgoing())
+        await sender_of(hasty).send(side.outgoing())
     nobody = side.account(apiUrl="http://127.0.0.1:9")
     with pytest.raises(ProviderFailed, match="No connection") as refused:
-        await WhatsApp(hasty).send(replace(side.outgoing(), address=Address(nobody, "55")))
+        await sender_of(hasty).send(replace(side.outgoing(), address=Address(nobody, "55")))
     assert refused.value.is_transient
     await hasty.close()
 
@@ -258,7 +264,7 @@ async def test_an_answer_that_names_no_message_is_lost(side: Side, monkeypatch: 
     for body in (b"", b"{", b"[]", b"{}", b'{"messages": []}'):
         transport = httpx.MockTransport(lambda _, body=body: httpx.Response(200, content=body))
         monkeypatch.setattr(side.graph, "_http", httpx.AsyncClient(transport=transport))
-        for sender in (WhatsApp(side.graph), Instagram(side.graph)):
+        for sender in (sender_of(side.graph), Instagram(side.graph)):
             with pytest.raises(AnswerLost):
                 await sender.send(side.outgoing())
 
@@ -267,7 +273,7 @@ async def test_no_proxy_of_the_environment_is_used(side: Side, monkeypatch: pyte
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     direct = Graph(is_production=False)
-    assert await WhatsApp(direct).send(side.outgoing())
+    assert await sender_of(direct).send(side.outgoing())
     await direct.close()
 
 
@@ -283,7 +289,7 @@ async def test_d32_in_production_only_metas_own_host_is_called(side: Side, monke
     monkeypatch.setattr(strict, "_http", httpx.AsyncClient(transport=httpx.MockTransport(answer)))
     for url in (side.url, "http://graph.facebook.com", "https://graph.facebook.com.example.com", "https://example.com"):
         with pytest.raises(ProviderFailed, match="own address"):
-            await WhatsApp(strict).send(replace(side.outgoing(), address=Address(side.account(apiUrl=url), "55")))
+            await sender_of(strict).send(replace(side.outgoing(), address=Address(side.account(apiUrl=url), "55")))
     assert called == []
     for kind, url in (
         (ChannelKind.WHATSAPP, ""),
@@ -291,7 +297,7 @@ async def test_d32_in_production_only_metas_own_host_is_called(side: Side, monke
         (ChannelKind.INSTAGRAM, ""),
     ):
         account = side.account(kind, apiUrl=url)
-        sender = WhatsApp(strict) if kind is ChannelKind.WHATSAPP else Instagram(strict)
+        sender = sender_of(strict) if kind is ChannelKind.WHATSAPP else Instagram(strict)
         await sender.send(replace(side.outgoing(), address=Address(account, "55")))
     assert called == [
         f"https://graph.facebook.com/{graph.VERSION}/111/messages",
@@ -317,7 +323,7 @@ def template(name: str = "welcome", **changed: Any) -> dict[str, Any]:
 
 async def test_templates_are_read_page_by_page(side: Side) -> None:
     side.line.templates += [template(f"t{n}") for n in range(5)]
-    found = await WhatsApp(side.graph).templates(side.account())
+    found = await sender_of(side.graph).templates(side.account())
     assert [one.name for one in found] == ["t0", "t1", "t2", "t3", "t4"]
     assert found[0].placeholders == (Placeholder("BODY", "1"), Placeholder("BODY", "2"))
 

@@ -1,11 +1,13 @@
 """Instagram Messaging: sending."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from pytake_gql.adapters.meta import numbering
+from pytake_gql.adapters.meta import numbering, parts
 from pytake_gql.adapters.meta.graph import Graph
-from pytake_gql.desk.channels.ports import AnswerLost
+from pytake_gql.desk.channels.ports import Account, AnswerLost
 from pytake_gql.desk.conversations.ports import Outgoing
+from pytake_gql.desk.deliveries.ports import Fetched
 
 MOST_QUICK_REPLIES = 13
 LONGEST_TITLE = 20
@@ -17,6 +19,12 @@ class Instagram:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+
+    def parts(self, message: Outgoing) -> Sequence[Outgoing]:
+        return parts.of_instagram(message)
+
+    async def fetch(self, account: Account, reference: str, *, most_bytes: int) -> Fetched:
+        return await self._graph.download(account, reference, with_token=False, most_bytes=most_bytes)
 
     async def send(self, message: Outgoing) -> str | None:
         address = message.addressed()
@@ -30,7 +38,11 @@ class Instagram:
 
 
 def content(message: Outgoing) -> dict[str, Any]:
-    """Options as quick replies, or numbered where they do not fit."""
+    """A file by its address, as the API takes no bytes; options as quick replies, or numbered where they do not fit."""
+    answered = {"reply_to": {"mid": message.reply_to}} if message.reply_to else {}
+    if message.attachments:
+        [file] = message.attachments
+        return {"attachment": {"type": parts.instagram_kind(file), "payload": {"url": file.url}}, **answered}
     options = message.options
     fits = len(options) <= MOST_QUICK_REPLIES and all(
         len(o.title) <= LONGEST_TITLE and 0 < len(o.value) <= LONGEST_PAYLOAD for o in options
@@ -40,6 +52,4 @@ def content(message: Outgoing) -> dict[str, Any]:
         written["quick_replies"] = [
             {"content_type": "text", "title": option.title, "payload": option.value} for option in options
         ]
-    if message.reply_to:
-        written["reply_to"] = {"mid": message.reply_to}
-    return written
+    return written | answered

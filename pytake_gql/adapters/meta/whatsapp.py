@@ -1,13 +1,17 @@
 """WhatsApp Cloud API: sending, and reading templates."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from pytake_gql.adapters.meta import numbering
-from pytake_gql.adapters.meta.graph import Graph
+from pytake_gql.adapters.meta import numbering, parts
+from pytake_gql.adapters.meta.graph import UPLOAD_SECONDS, Graph
 from pytake_gql.adapters.meta.templates import read_template
+from pytake_gql.desk.channels import kinds
 from pytake_gql.desk.channels.ports import Account, AnswerLost, ProviderFailed, ProviderTemplate
-from pytake_gql.desk.conversations.ports import Address, Outgoing, TemplateMessage
+from pytake_gql.desk.conversations.ports import Address, Outgoing, OutgoingFile, TemplateMessage
+from pytake_gql.desk.deliveries.ports import Fetched, MediumTooLarge
+from pytake_gql.kernel.files import Files
 
 MOST_BUTTONS = 3
 LONGEST_BUTTON = 20
@@ -23,18 +27,48 @@ _TEMPLATE_FIELDS = "name,language,category,status,components,parameter_format"
 class WhatsApp:
     is_idempotent = False
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, files: Files) -> None:
         self._graph = graph
+        self._files = files
+
+    def parts(self, message: Outgoing) -> Sequence[Outgoing]:
+        return parts.of_whatsapp(message)
 
     async def send(self, message: Outgoing) -> str | None:
         """The message's own id goes along and comes back in its statuses: they settle it, even an UNKNOWN one."""
         address = message.addressed()
         number = address.account.settings["phoneNumberId"]
-        answer = await self._graph.post(address.account, f"{number}/messages", envelope(message, address))
+        written = envelope(message, address)
+        if message.attachments:
+            [file] = message.attachments
+            written |= media(message, file, await self._upload(address.account, file))
+        answer = await self._graph.post(address.account, f"{number}/messages", written)
         try:
             return str(answer["messages"][0]["id"])
         except (KeyError, IndexError, TypeError) as error:
             raise AnswerLost("The answer names no message.") from error
+
+    async def fetch(self, account: Account, reference: str, *, most_bytes: int) -> Fetched:
+        if not kinds.is_meta_id(reference):
+            raise ProviderFailed("The file's id is none.", is_transient=False)
+        told = await self._graph.get(account, reference, {"phone_number_id": account.settings["phoneNumberId"]})
+        url, size, mime_type = told.get("url"), told.get("file_size"), told.get("mime_type")
+        if not isinstance(url, str):
+            raise AnswerLost("The answer names no address.")
+        if isinstance(size, int) and size > most_bytes:
+            raise MediumTooLarge(f"The file has {size} bytes.")
+        fetched = await self._graph.download(account, url, with_token=True, most_bytes=most_bytes)
+        return Fetched(fetched.data, mime_type if isinstance(mime_type, str) else fetched.mime_type)
+
+    async def _upload(self, account: Account, file: OutgoingFile) -> str:
+        """Meta's id of the file. The contact sees nothing of it: whatever went wrong, it may be done again."""
+        try:
+            data = await self._files.read(file.storage_key)
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                answer = await self._graph.upload(account, f"{account.settings['phoneNumberId']}/media", file, data)
+            return str(answer["id"])
+        except (OSError, AnswerLost, KeyError) as error:
+            raise ProviderFailed(f"The file was not uploaded: {type(error).__name__}", is_transient=True) from error
 
     async def templates(self, account: Account) -> Sequence[ProviderTemplate]:
         path = f"{account.settings['businessAccountId']}/message_templates"
@@ -59,11 +93,11 @@ def envelope(message: Outgoing, address: Address) -> dict[str, Any]:
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         to: address.recipient,
-        "biz_opaque_callback_data": message.message_id.hex,
+        "biz_opaque_callback_data": message.message_id.hex + ("" if message.is_last_part else parts.NOT_THE_LAST),
     }
     if message.reply_to:
         written["context"] = {"message_id": message.reply_to}
-    return written | content(message)
+    return written if message.attachments else written | content(message)
 
 
 def content(message: Outgoing) -> dict[str, Any]:
@@ -79,6 +113,17 @@ def content(message: Outgoing) -> dict[str, Any]:
         rows = [{"id": o.value, "title": o.title} for o in options]
         return _interactive("list", message.text, {"button": message.options_label, "sections": [{"rows": rows}]})
     return {"type": "text", "text": {"body": numbering.numbered(message.text, options)}}
+
+
+def media(message: Outgoing, file: OutgoingFile, media_id: str) -> dict[str, Any]:
+    """One file, with its text where the API has a place for it."""
+    kind = parts.whatsapp_kind(file)
+    described: dict[str, Any] = {"id": media_id}
+    if message.text:
+        described["caption"] = message.text
+    if kind == "document":
+        described["filename"] = file.name
+    return {"type": kind, kind: described}
 
 
 def _interactive(kind: str, text: str, action: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from pytake_gql.adapters.meta import failures
+from pytake_gql.adapters.meta import failures, parts
 from pytake_gql.adapters.meta.shapes import Id, Seconds, Shape, Who, read
 from pytake_gql.desk.conversations.models import MessageStatus
 from pytake_gql.desk.deliveries.ports import (
@@ -197,10 +197,18 @@ def _status(raw: Any) -> StatusTold | None:
     if told is None or status is None or recipient is None:
         return None
     error = failures.reason(told.errors[0]) if told.errors and status is MessageStatus.FAILED else None
-    return StatusTold(told.id, recipient, status, _our_id(told.biz_opaque_callback_data), error)
+    data = told.biz_opaque_callback_data or ""
+    return StatusTold(
+        told.id,
+        recipient,
+        status,
+        _our_id(data.removesuffix(parts.NOT_THE_LAST)),
+        is_of_part=data.endswith(parts.NOT_THE_LAST),
+        error=error,
+    )
 
 
-def _our_id(text: str | None) -> UUID | None:
+def _our_id(text: str) -> UUID | None:
     """What we sent along; another program's words are not ours."""
     try:
         return UUID(hex=text) if text else None

@@ -68,9 +68,13 @@ class WebChatSecrets(Told):
 _META_ID = re.compile("[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
+def is_meta_id(text: str) -> bool:
+    """Whether it may stand in an address that is called."""
+    return _META_ID.fullmatch(text) is not None
+
+
 def _meta_id(text: str) -> str:
-    """It stands in addresses that are called."""
-    if not _META_ID.fullmatch(text):
+    if not is_meta_id(text):
         raise ValueError("An id of Meta's has 1 to 64 letters and digits.")
     return text
 

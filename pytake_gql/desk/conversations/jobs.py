@@ -22,11 +22,12 @@ from pytake_gql.desk.conversations import outcomes, outgoing, pace, service, tur
 from pytake_gql.desk.conversations.models import Message, MessageStatus
 from pytake_gql.desk.conversations.ports import ChannelPort, Channels, Outgoing
 from pytake_gql.kernel.files import Files
+from pytake_gql.kernel.jobs import Job
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 LEASE = timedelta(seconds=60)
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 40
 MOST_ATTEMPTS = 8
 _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(hours=1)
@@ -71,25 +72,38 @@ async def deliver_message(ports: Ports, by_kind: Channels, organization_id: UUID
 
 
 async def _send(ports: Ports, channel: ChannelPort, claim: Claim, message: Outgoing) -> bool:
+    """Sends the next part of it, once: the last makes it SENT, after another one the next is due.
+
+    A part that is refused or whose answer is lost ends the message there, with how far it got: nothing that passed
+    is sent again, and nothing is sent behind what is missing.
+    """
+    where = ""
     try:
+        parts = channel.parts(message)
+        sent = claim.message.parts_sent
+        where = f"Part {sent + 1} of {len(parts)}: " if len(parts) > 1 else ""
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            provider_id = await channel.send(message)
+            provider_id = await channel.send(parts[sent])
     except TimeoutError:
-        await _finish(ports, claim, MessageStatus.UNKNOWN, error="The channel did not answer.")
+        await _finish(ports, claim, MessageStatus.UNKNOWN, error=f"{where}The channel did not answer.")
         return False
     except AnswerLost as lost:
-        await _finish(ports, claim, MessageStatus.UNKNOWN, error=f"The answer of the channel was lost: {lost}")
+        reason = f"{where}The answer of the channel was lost: {lost}"
+        await _finish(ports, claim, MessageStatus.UNKNOWN, error=reason)
         return False
     except ProviderFailed as failure:
         if failure.is_transient and claim.message.attempts < MOST_ATTEMPTS:
             await _try_later(ports, claim.message, failure.reason)
         else:
-            await _finish(ports, claim, MessageStatus.FAILED, error=failure.reason)
+            await _finish(ports, claim, MessageStatus.FAILED, error=f"{where}{failure.reason}")
         if failure.is_access_at_fault:
             async with ports.units.of_system(claim.message.organization_id) as uow:
                 await channels.fail(uow, claim.channel.id, failure.reason)
         return False
-    await _finish(ports, claim, MessageStatus.SENT, provider_id=provider_id)
+    if sent + 1 < len(parts):
+        await _go_on(ports, claim.message)
+    else:
+        await _finish(ports, claim, MessageStatus.SENT, provider_id=provider_id)
     return True
 
 
@@ -144,6 +158,14 @@ async def _give_back(ports: Ports, claim: Claim, seconds: float) -> None:
     async with ports.units.of_system(claim.message.organization_id) as uow:
         values = {"due_at": uow.now() + timedelta(seconds=seconds), "error": claim.error_before}
         await _change_claimed(uow, claim.message, {**values, "attempts": claim.message.attempts - 1})
+
+
+async def _go_on(ports: Ports, message: Message) -> None:
+    """A part has passed: the next one is due, with attempts of its own."""
+    async with ports.units.of_system(message.organization_id) as uow:
+        values = {"due_at": uow.now(), "attempts": 0, "error": None, "parts_sent": message.parts_sent + 1}
+        await _change_claimed(uow, message, values)
+        uow.enqueue(Job("deliver_message", (str(uow.organization_id), str(message.id))))
 
 
 async def _try_later(ports: Ports, message: Message, reason: str) -> None:

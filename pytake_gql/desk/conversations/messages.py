@@ -32,7 +32,7 @@ from pytake_gql.kernel.principal import MemberPrincipal
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 LONGEST_TEXT_BYTES = 64 * 1024
-_PREVIEW = 160
+PREVIEW = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ async def _add(
         files = await enclosures.enclose(uow, message, attachment_ids)
         shown = shown or enclosures.preview(files)
     conversation.last_message_id = message.id
-    conversation.last_message_preview = shown[:_PREVIEW]
+    conversation.last_message_preview = shown[:PREVIEW]
     conversation.last_activity_at = uow.now()
     return message
 

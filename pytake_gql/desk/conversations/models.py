@@ -220,6 +220,8 @@ class Message(TenantModel, table=True):
     epoch: int = 0
     """Raised by each claim; who writes the outcome must hold the last one (E4)."""
     attempts: int = 0
+    parts_sent: int = 0
+    """How many of the calls that its channel needs for it have passed; with the last one it is SENT."""
 
 
 class TimelineKind(StrEnum):

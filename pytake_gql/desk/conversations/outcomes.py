@@ -52,8 +52,21 @@ async def settle(
         return message
     message.status, message.error, message.due_at = status, error, None
     message.provider_message_id = provider_id or message.provider_message_id
-    _record_status(uow, conversation, message)
+    record_status(uow, conversation, message)
     return message
+
+
+async def lose_part(uow: UnitOfWork, message_id: UUID, error: str | None) -> None:
+    """The provider has failed a part that it had taken: the message is not whole, and says so.
+
+    What is still to be sent of it is not: the contact would get what follows without what it follows. One that got
+    further stays there (D27), with the reason beside it.
+    """
+    message = await settle(uow, message_id, MessageStatus.FAILED, error=error)
+    if message is not None and message.status in {MessageStatus.DELIVERED, MessageStatus.READ} and not message.error:
+        conversation = await messages.lock_of(uow, message.conversation_id)
+        message.error = error
+        record_status(uow, conversation, message)
 
 
 async def mark_read_by_contact(uow: UnitOfWork, conversation: Conversation, seq: int) -> None:
@@ -73,10 +86,11 @@ async def mark_read_by_contact(uow: UnitOfWork, conversation: Conversation, seq:
     conversation.contact_read_seq = max(conversation.contact_read_seq, seq)
     for message in unread:
         message.status, message.due_at = MessageStatus.READ, None
-        _record_status(uow, conversation, message)
+        record_status(uow, conversation, message)
 
 
-def _record_status(uow: UnitOfWork, conversation: Conversation, message: Message) -> None:
+def record_status(uow: UnitOfWork, conversation: Conversation, message: Message) -> None:
+    """Tells subscribers to read the message again."""
     record(
         uow,
         conversation,

@@ -1,5 +1,6 @@
 """What a channel must be able to do for conversations; each adapter implements it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -71,6 +72,8 @@ class Outgoing:
     """What opens the options, where they are a list."""
     template: TemplateMessage | None = None
     attachments: tuple[OutgoingFile, ...] = ()
+    is_last_part: bool = True
+    """What becomes of the last part becomes of the whole."""
 
     def addressed(self) -> Address:
         """For the adapters of providers; raises where there is none."""
@@ -87,8 +90,12 @@ class ChannelPort(Protocol):
     is_idempotent: bool
     """Whether the same message id may be sent again after a crash without reaching the contact twice."""
 
+    def parts(self, message: Outgoing) -> Sequence[Outgoing]:
+        """What is sent by one call each, in order; raises `ProviderFailed` where one of them would be refused."""
+        ...
+
     async def send(self, message: Outgoing) -> str | None:
-        """Sends and answers the provider's id of the message.
+        """Sends a part and answers the provider's id of the message.
 
         Raises `ProviderFailed`, or `AnswerLost` when it cannot be told whether the provider took it.
         """

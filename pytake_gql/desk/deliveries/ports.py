@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from pytake_gql.desk.channels.models import ChannelKind
+from pytake_gql.desk.channels.ports import Account
 from pytake_gql.desk.conversations.models import MessageStatus
 
 
@@ -88,6 +89,8 @@ class StatusTold:
     recipient: str
     status: MessageStatus
     message_id: UUID | None = None
+    is_of_part: bool = False
+    """Whether it is about one of the message's parts other than the last, which stands for all."""
     error: str | None = None
 
 
@@ -121,6 +124,30 @@ class Batch:
 
 class UnreadableDelivery(Exception):
     """The body is not what the provider delivers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file as the provider gave it; its type is what the provider says."""
+
+    data: bytes
+    mime_type: str | None
+
+
+class MediumTooLarge(Exception):
+    """The file has more bytes than were asked for."""
+
+
+class MediaSource(Protocol):
+    async def fetch(self, account: Account, reference: str, *, most_bytes: int) -> Fetched:
+        """The bytes of what a `Media` refers to.
+
+        Raises `ProviderFailed`, `AnswerLost`, or `MediumTooLarge` before more than that is held.
+        """
+        ...
+
+
+MediaSources = Mapping[ChannelKind, MediaSource]
 
 
 class Reader(Protocol):

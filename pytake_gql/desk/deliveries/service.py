@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import sqlalchemy as sa
 from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel
@@ -11,8 +12,18 @@ from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
 from pytake_gql.desk.conversations import messages, outcomes
 from pytake_gql.desk.conversations.models import Conversation, Message, MessageDirection, MessageStatus
-from pytake_gql.desk.deliveries import wording
-from pytake_gql.desk.deliveries.ports import Choice, Echo, Incoming, Reaction, ReadUpTo, Sender, StatusTold, Update
+from pytake_gql.desk.deliveries import media, wording
+from pytake_gql.desk.deliveries.ports import (
+    Choice,
+    Echo,
+    Incoming,
+    Media,
+    Reaction,
+    ReadUpTo,
+    Sender,
+    StatusTold,
+    Update,
+)
 from pytake_gql.kernel.errors import Refusal
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
@@ -77,7 +88,7 @@ async def _receive(uow: UnitOfWork, channel: Channel, incoming: Incoming, locale
         return
     said_at = min(incoming.at, uow.now())
     identity.last_wrote_at = max(identity.last_wrote_at or said_at, said_at)
-    await messages.receive(
+    _, message = await messages.receive(
         uow,
         channel,
         contact,
@@ -86,6 +97,8 @@ async def _receive(uow: UnitOfWork, channel: Channel, incoming: Incoming, locale
         reply_to=incoming.reply_to,
         chosen=wording.cut(incoming.content.value) if isinstance(incoming.content, Choice) else None,
     )
+    if isinstance(incoming.content, Media):
+        media.expect(uow, message, incoming.content)
 
 
 async def _identify(uow: UnitOfWork, channel: Channel, sender: Sender) -> tuple[ContactIdentity, Contact]:
@@ -120,6 +133,12 @@ async def _settle(uow: UnitOfWork, channel: Channel, told: StatusTold) -> None:
     if message is None or message.channel_id != channel.id or message.direction is not MessageDirection.OUTBOUND:
         return
     error = wording.cut(told.error) if told.error else None
+    if told.is_of_part:
+        if told.status is MessageStatus.FAILED:
+            await outcomes.lose_part(uow, message.id, error)
+        return
+    if message.has_attachments and message.status is MessageStatus.FAILED:
+        return  # one of its parts is missing, whatever became of the last
     await outcomes.settle(uow, message.id, told.status, error=error, provider_id=told.provider_id)
 
 
@@ -134,7 +153,11 @@ async def _read_up_to(uow: UnitOfWork, channel: Channel, told: ReadUpTo) -> None
             Message.direction == MessageDirection.OUTBOUND,
             Message.seq <= message.seq,
             col(Message.is_note).is_(False),
-            col(Message.status).in_([MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNKNOWN]),
+            sa.or_(
+                col(Message.status).in_([MessageStatus.SENT, MessageStatus.DELIVERED]),
+                # Of one with files that is UNKNOWN a part may be missing.
+                sa.and_(col(Message.status) == MessageStatus.UNKNOWN, sa.not_(col(Message.has_attachments))),
+            ),
         )
         .order_by(col(Message.seq))
     )
@@ -156,6 +179,7 @@ async def _recognize(uow: UnitOfWork, channel: Channel, echo: Echo) -> None:
             ContactIdentity.external_id == echo.recipient,
             Message.direction == MessageDirection.OUTBOUND,
             Message.text == echo.text,
+            sa.not_(col(Message.has_attachments)),  # there the text is but a part
             col(Message.provider_message_id).is_(None),
             col(Message.attempts) > 0,
             col(Message.status).in_([MessageStatus.UNKNOWN, MessageStatus.QUEUED]),

@@ -54,6 +54,17 @@ def _media(media: Media, locale: str) -> str:
     return "\n".join([_medium(media.kind, locale), *known])
 
 
+def caption_of(media: Media) -> str | None:
+    """What the contact wrote to a file."""
+    return storable(media.caption) if media.caption and media.caption.strip() else None
+
+
+def without_file(placeholder: str | None, note: str) -> str:
+    """What stands for a file that will not come; the note fits in, however long the rest is."""
+    room = LONGEST_TEXT_BYTES - len(note.encode()) - 1
+    return f"{(placeholder or '').encode()[:room].decode(errors='ignore')}\n{note}".strip()
+
+
 def _medium(kind: str, locale: str) -> str:
     match kind:
         case "image":

@@ -6,7 +6,10 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from email import policy
+from email.parser import BytesParser
 from typing import Final
+from uuid import uuid4
 
 import httpx
 import orjson
@@ -26,6 +29,13 @@ PAGE: Final = 2
 """So small that templates come in several pages."""
 
 
+@dataclass(frozen=True)
+class Medium:
+    data: bytes
+    mime_type: str
+    name: str | None = None
+
+
 @dataclass
 class Line:
     """A number of WhatsApp, or an account of Instagram."""
@@ -40,6 +50,14 @@ class Line:
     sent: list[Json] = field(default_factory=list)
     """What was taken, in order, each with the id that it was given under `id`."""
     taken_at: list[tuple[float, str]] = field(default_factory=list)
+    media: dict[str, Medium] = field(default_factory=dict)
+    """What was uploaded, and what contacts sent: by its id."""
+
+    def keep(self, data: bytes, mime_type: str) -> str:
+        """The id of a file that can be asked for from now on."""
+        id_ = str(uuid4().int)[:16]
+        self.media[id_] = Medium(data, mime_type)
+        return id_
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,8 @@ class Recorder:
 
     lines: dict[str, Line] = field(default_factory=dict)
     faults: deque[Fault] = field(default_factory=deque)
+    message_faults: deque[Fault] = field(default_factory=deque)
+    """Like `faults`, for what sends: uploads and reads pass."""
     is_throttling: bool = False
     reports: Sequence[str] = ()
     find: Callable[[Request], Awaitable[Line | None]] | None = None
@@ -86,6 +106,9 @@ class Recorder:
         routes = [
             Route("/{version}/{address}/messages", self._take, methods=["POST"]),
             Route("/{version}/{account}/message_templates", self._list, methods=["GET"]),
+            Route("/{version}/{address}/media", self._upload, methods=["POST"]),
+            Route("/{version}/{medium}", self._tell_medium, methods=["GET"]),
+            Route("/{version}/files/{medium}", self._download, methods=["GET"], name="file"),
         ]
         return Starlette(routes=routes)
 
@@ -97,7 +120,8 @@ class Recorder:
             return refusal(400, 100, "Unsupported post request: the object does not exist.")
         if (refused := self._unknown_token(request, line)) is not None:
             return refused
-        fault = self.faults.popleft() if self.faults else Fault(status=200)
+        ordered = self.message_faults or self.faults
+        fault = ordered.popleft() if ordered else Fault(status=200)
         await asyncio.sleep(fault.seconds)
         if fault.is_lost or fault.status == _OK:
             answer = self._answer(line, orjson.loads(await request.body()))
@@ -108,7 +132,9 @@ class Recorder:
         """Takes the message or refuses it, as Meta would."""
         is_whatsapp = body.get("messaging_product") == "whatsapp"
         to = str((body.get("to") or body.get("recipient")) if is_whatsapp else body["recipient"]["id"])
-        wrong = rules.broken(body, line.templates) or (self._throttled(line, to) if self.is_throttling else None)
+        wrong = rules.broken(body, line.templates, line.media) or (
+            self._throttled(line, to) if self.is_throttling else None
+        )
         if wrong:
             return refusal(*wrong)
         taken = {**body, "id": payloads.new_id()}
@@ -134,10 +160,53 @@ class Recorder:
             paging["next"] = "https://graph.facebook.com/next"
         return JSONResponse({"data": line.templates[start : start + PAGE], "paging": paging})
 
+    async def _upload(self, request: Request) -> Response:
+        line = await self._line(request, address=request.path_params["address"])
+        if line is None:
+            return refusal(400, 100, "Unsupported post request: the object does not exist.")
+        if (refused := self._unknown_token(request, line)) is not None:
+            return refused
+        if self.faults:
+            return self.faults.popleft().answer()
+        given = _form(request.headers["content-type"], await request.body())
+        if (wrong := rules.broken_upload(given.mime_type, len(given.data))) is not None:
+            return refusal(*wrong)
+        id_ = line.keep(given.data, given.mime_type)
+        return JSONResponse({"id": id_})
+
+    async def _tell_medium(self, request: Request) -> Response:
+        """Where it lies; the address is good with the line's token only."""
+        id_ = request.path_params["medium"]
+        line = await self._line(request, medium=id_)
+        if line is None or id_ not in line.media:
+            return refusal(400, 100, "Unsupported get request: the object does not exist.")
+        if (refused := self._unknown_token(request, line)) is not None:
+            return refused
+        if self.faults:
+            return self.faults.popleft().answer()
+        medium = line.media[id_]
+        url = str(request.url_for("file", version=request.path_params["version"], medium=id_))
+        told = {"url": url, "mime_type": medium.mime_type, "file_size": len(medium.data), "id": id_}
+        return JSONResponse({"messaging_product": "whatsapp", **told})
+
+    async def _download(self, request: Request) -> Response:
+        """A file of WhatsApp's wants the token, Instagram's address is a secret by itself."""
+        id_ = request.path_params["medium"]
+        line = await self._line(request, medium=id_)
+        if line is None or id_ not in line.media:
+            return Response(status_code=404)
+        if line.business_account_id and self._unknown_token(request, line) is not None:
+            return Response(status_code=401)
+        if self.faults:
+            return self.faults.popleft().answer()
+        return Response(line.media[id_].data, media_type=line.media[id_].mime_type)
+
     async def _line(self, request: Request, **named: str) -> Line | None:
         if self.find is not None:
             return await self.find(request)
         [(name, value)] = named.items()
+        if name == "medium":
+            return next((line for line in self.lines.values() if value in line.media), None)
         return next((line for line in self.lines.values() if getattr(line, name) == value), None)
 
     def _unknown_token(self, request: Request, line: Line) -> Response | None:
@@ -180,6 +249,14 @@ class Recorder:
             await asyncio.sleep(0.3)
             told = payloads.status(taken["id"], to, became, time.time(), data=taken.get("biz_opaque_callback_data"))
             await self.deliver(line, payloads.whatsapp(line.address, statuses=[told]))
+
+
+def _form(content_type: str, body: bytes) -> Medium:
+    """The file of a multipart form."""
+    read = BytesParser(policy=policy.HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    [file] = [part for part in read.iter_parts() if part.get_filename()]
+    data = file.get_payload(decode=True)
+    return Medium(data if isinstance(data, bytes) else b"", file.get_content_type(), file.get_filename())
 
 
 def sign(secret: str, body: bytes) -> str:

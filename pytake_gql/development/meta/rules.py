@@ -1,7 +1,7 @@
 """What Meta refuses in a message: the HTTP status, the code and the words, or nothing. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from pytake_gql.development.meta.payloads import Json
@@ -12,11 +12,22 @@ LONGEST_TEXT, LONGEST_BODY = 4096, 1024
 MOST_BUTTONS, LONGEST_BUTTON = 3, 20
 MOST_ROWS, LONGEST_ROW = 10, 24
 INSTAGRAM_BYTES, MOST_REPLIES, LONGEST_REPLY = 1000, 13, 20
+MOST_BYTES = {"image": 5 << 20, "video": 16 << 20, "audio": 16 << 20, "document": 100 << 20}
+_TYPES = {
+    **dict.fromkeys(("image/jpeg", "image/png"), "image"),
+    **dict.fromkeys(("video/mp4", "video/3gpp"), "video"),
+    **dict.fromkeys(("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"), "audio"),
+    **dict.fromkeys(("application/pdf", "text/plain"), "document"),
+}
+"""Some documents more are taken."""
 
 
-def broken(body: Json, templates: Sequence[Json]) -> Refused | None:
+def broken(body: Json, templates: Sequence[Json], media: Container[str] = ()) -> Refused | None:
     if body.get("messaging_product") == "whatsapp":
-        return _whatsapp(body, templates)
+        return _whatsapp(body, templates, media)
+    if (attachment := body.get("message", {}).get("attachment")) is not None:
+        is_well = attachment["type"] in {"image", "video", "audio", "file"} and "text" not in body["message"]
+        return None if is_well and attachment["payload"]["url"].startswith("http") else (400, 100, "Invalid attachment")
     words = body.get("message", {}).get("text") or ""
     if not 0 < len(words.encode()) <= INSTAGRAM_BYTES:
         return 400, 100, "Length of param message[text] must be less than or equal to 1000"
@@ -26,7 +37,14 @@ def broken(body: Json, templates: Sequence[Json]) -> Refused | None:
     return None
 
 
-def _whatsapp(body: Json, templates: Sequence[Json]) -> Refused | None:
+def broken_upload(mime_type: str, size: int) -> Refused | None:
+    kind = _TYPES.get(mime_type)
+    if kind is None:
+        return 400, 100, "Param file must be a file with one of the following types: audio/aac, …"
+    return None if size <= MOST_BYTES[kind] else (400, 131053, "The file is too large.")
+
+
+def _whatsapp(body: Json, templates: Sequence[Json], media: Container[str]) -> Refused | None:
     if not (body.get("to") or body.get("recipient")):
         return 400, 131008, "Required parameter is missing: to"
     kind = body.get("type")
@@ -37,7 +55,16 @@ def _whatsapp(body: Json, templates: Sequence[Json]) -> Refused | None:
         return _interactive(body["interactive"])
     if kind == "template":
         return _template(body["template"], templates)
+    if kind in MOST_BYTES:
+        return _media(kind, body[kind], media)
     return 400, 131051, "Unsupported message type"
+
+
+def _media(kind: str, given: Json, media: Container[str]) -> Refused | None:
+    if given.get("id") not in media:
+        return 400, 131053, "Media upload error: there is no such media."
+    is_well = len(given.get("caption", "")) <= LONGEST_BODY and (kind != "audio" or "caption" not in given)
+    return None if is_well and (kind == "document" or "filename" not in given) else (400, 100, "Invalid parameter")
 
 
 def _interactive(given: Json) -> Refused | None:

@@ -251,6 +251,9 @@ class Recorder:
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
 
+    def parts(self, message: Outgoing) -> list[Outgoing]:
+        return [message]
+
     async def send(self, message: Outgoing) -> str | None:
         self.sent.append(message)
         return None

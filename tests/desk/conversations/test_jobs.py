@@ -31,6 +31,9 @@ class Recorder:
     answers: list[str | BaseException] = field(default_factory=list)
     sent: list[Outgoing] = field(default_factory=list)
 
+    def parts(self, message: Outgoing) -> list[Outgoing]:
+        return [message]
+
     async def send(self, message: Outgoing) -> str | None:
         self.sent.append(message)
         answer = self.answers.pop(0) if self.answers else f"provider-{len(self.sent)}"
