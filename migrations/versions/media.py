@@ -47,9 +47,10 @@ def upgrade() -> None:
             ["organization_id"], ["organizations.id"], name=op.f("fk_due_media_organization_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_due_media")),
-        sa.UniqueConstraint("organization_id", "message_id", name=op.f("uq_due_media_organization_id_message_id")),
     )
     op.create_index("ix_due_media_due", "due_media", ["due_at"])
+    op.create_index("ix_due_media_message", "due_media", ["organization_id", "message_id"])
+    op.create_index("ix_due_media_conversation", "due_media", ["organization_id", "conversation_id"])
     protect("due_media")
     open_to_engine("due_media", "organization_id", "id", "due_at")
     create_engine_function(

@@ -24,6 +24,7 @@ def expect(uow: UnitOfWork, message: Message, media: Media) -> None:
     if not media.reference or len(media.reference) > _LONGEST_REFERENCE:
         return
     row = DueMedium(
+        id=message.id,
         message_id=message.id,
         conversation_id=message.conversation_id,
         channel_id=message.channel_id,

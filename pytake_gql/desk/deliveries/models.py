@@ -8,11 +8,15 @@ from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, within_organi
 
 
 class DueMedium(TenantModel, table=True):
-    """A file that the provider still holds for a message of a contact; gone once it was fetched, or given up."""
+    """A file that the provider still holds for a message of a contact; gone once it was fetched, or given up.
+
+    Its id is the message's: there is one at most.
+    """
 
     __tablename__ = "due_media"
     __table_args__ = (
-        sa.UniqueConstraint("organization_id", "message_id"),
+        sa.Index("ix_due_media_message", "organization_id", "message_id"),
+        sa.Index("ix_due_media_conversation", "organization_id", "conversation_id"),
         sa.Index("ix_due_media_due", "due_at"),
         belongs_to("messages", "message_id", ondelete="CASCADE"),
         belongs_to("conversations", "conversation_id", ondelete="CASCADE"),
