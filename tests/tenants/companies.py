@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from pytake_gql.desk.attributes.models import ContactAttribute, ContactAttribute
 from pytake_gql.desk.channels.models import Channel, MessageTemplate, TemplateStatus
 from pytake_gql.desk.contacts.models import ContactRedirect, ContactTag
 from pytake_gql.desk.conversations.models import ConversationTag
+from pytake_gql.desk.deliveries.models import DueMedium
 from pytake_gql.desk.queues.models import Queue, QueueSkill, RoutingStrategy
 from pytake_gql.desk.routing.models import RoutingDecision
 from pytake_gql.desk.tags.models import Tag
@@ -127,6 +129,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     canned = await _made(boss, _CANNED, "cannedResponse", shortcut=uuid4().hex[:8], text=f"Bom dia {uuid4().hex}")
     template = _template(channel)
     await make.save(organization.id, template)
+    await make.save(organization.id, _medium(make, id_of(active), id_of(message), channel.id))
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
     conversation, contact = id_of(active), await _contact(boss, active)
     notification = _notification(make, admin.member.id, conversation, channel.id)
@@ -178,6 +181,17 @@ def _template(channel: Channel) -> MessageTemplate:
         category="UTILITY",
         status=TemplateStatus.APPROVED,
         body=text,
+    )
+
+
+def _medium(make: Factory, conversation_id: UUID, message_id: UUID, channel_id: UUID) -> DueMedium:
+    """A file that is fetched long after the walk."""
+    return DueMedium(
+        conversation_id=conversation_id,
+        message_id=message_id,
+        channel_id=channel_id,
+        reference=f"https://lookaside.fbsbx.com/{uuid4().hex}",
+        due_at=make.ports.clock.now() + timedelta(days=30),
     )
 
 
