@@ -124,8 +124,8 @@ async def snapshot(
 ) -> Sequence[Any]:
     """The first of a queue: those that wait in its order, then those being served, newest activity first."""
     shown = sa.select(*SHOWN).where(visible_to(principal), col(Conversation.queue_id) == queue_id)
-    # Literally, as the condition of the indexes says it; and piece by piece, so that no backlog is sorted.
-    waits = shown.where(col(Conversation.status) == sa.literal_column(f"'{ConversationStatus.QUEUED}'"))
+    # Piece by piece, so that no backlog is sorted.
+    waits = shown.where(order.WAITS)
     rows: list[Any] = []
     for criterion, keys in order.tiers(queue_order, order.capped_rank(now)):
         rows += await session.execute(waits.where(criterion).order_by(*keys).limit(at_most - len(rows)))

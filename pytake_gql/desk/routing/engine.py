@@ -6,7 +6,7 @@ processes may route at once; they take turns by queue, and meet pulls and transf
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.conversations import order
 from pytake_gql.desk.conversations.giving import Gift, give_all
-from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
+from pytake_gql.desk.conversations.models import Conversation, MoveReason
 from pytake_gql.desk.queues import hours, turns
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.models import Queue, RoutingStrategy
@@ -42,10 +42,10 @@ async def route_queue(ports: Ports, organization_id: UUID, queue_id: UUID) -> in
     total = 0
     while True:
         async with ports.units.of_system(organization_id) as uow:
-            assigned = await route(uow, queue_id)
-        if not assigned:
+            passed = await route(uow, queue_id)
+        total += passed.assigned
+        if not passed.may_go_on:
             return total
-        total += assigned
 
 
 async def route_member(ports: Ports, organization_id: UUID, member_id: UUID) -> int:
@@ -67,19 +67,27 @@ async def routable(session: AsyncSession, now: datetime, at_most: int) -> Sequen
     return [(row.organization_id, row.queue_id) for row in found]
 
 
-async def route(uow: UnitOfWork, queue_id: UUID) -> int:
-    """One pass: assigns at most `AT_ONCE` conversations of the queue, and says how many."""
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """`may_go_on`: something was assigned and slots are left, so that another pass may find more."""
+
+    assigned: int = 0
+    may_go_on: bool = False
+
+
+async def route(uow: UnitOfWork, queue_id: UUID) -> Passed:
+    """One pass: assigns at most `AT_ONCE` conversations of the queue."""
     queue = (await queues.by_ids(uow.session, [queue_id])).get(queue_id)
     if queue is None or not _routes_by_itself(queue) or not await _has_waiting(uow, queue_id):
-        return 0
+        return Passed()
     if not await hours.is_open(uow.session, queue, uow.now()):
-        return 0
+        return Passed()
     known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
     prospect = known.contest().rank(float("inf"))
     if prospect.is_unroutable:
         uow.emit(QueueUnroutable(entity_id=queue_id))
     if prospect.chosen is None:
-        return 0
+        return Passed()
     await one_at_a_time(uow, f"route {queue_id}")
     locked = await _lock_members(uow, [candidate.member_id for candidate in known.candidates])
     known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
@@ -91,7 +99,7 @@ async def route(uow: UnitOfWork, queue_id: UUID) -> int:
         # Relaxation goes by the wait alone: who waits longest may be served though those before may not (D14).
         await routing_pass.give(sa.true(), (col(Conversation.eligible_since), col(Conversation.id)))
     await routing_pass.write()
-    return len(routing_pass.gifts)
+    return Passed(len(routing_pass.gifts), may_go_on=0 < len(routing_pass.gifts) < routing_pass.free)
 
 
 class _Pass:
@@ -105,13 +113,13 @@ class _Pass:
         self._cursor = max(
             (it.last_assigned_in_queue_at for it in known.candidates if it.last_assigned_in_queue_at), default=None
         )
-        self._free = sum(max(0, it.capacity - it.load) for it in known.candidates)
+        self.free = sum(max(0, it.capacity - it.load) for it in known.candidates)
         self._taken: dict[UUID, tuple[int, datetime]] = {}
         self._written: dict[int, tuple[Verdict, dict[str, Any]]] = {}
 
     async def give(self, criterion: Any, keys: Sequence[Any]) -> None:
         """To the best for each of the first that wait and nobody holds, as far as there is one."""
-        at_most = min(AT_ONCE, self._free) - len(self.gifts)
+        at_most = min(AT_ONCE, self.free) - len(self.gifts)
         if at_most <= 0:
             return
         for conversation in await _lock_waiting(self._uow, self._queue.id, criterion, keys, at_most):
@@ -160,9 +168,7 @@ def _routes_by_itself(queue: Queue) -> bool:
 
 
 async def _has_waiting(uow: UnitOfWork, queue_id: UUID) -> bool:
-    waiting = select(Conversation.id).where(
-        Conversation.queue_id == queue_id, Conversation.status == ConversationStatus.QUEUED
-    )
+    waiting = select(Conversation.id).where(Conversation.queue_id == queue_id, order.WAITS)
     return (await uow.session.execute(waiting.limit(1))).first() is not None
 
 
@@ -179,7 +185,7 @@ async def _lock_waiting(
 ) -> Sequence[Any]:
     statement = (
         select(Conversation.id, Conversation.eligible_since)
-        .where(Conversation.queue_id == queue_id, Conversation.status == ConversationStatus.QUEUED, criterion)
+        .where(Conversation.queue_id == queue_id, order.WAITS, criterion)
         .order_by(*keys)
         .limit(at_most)
         .with_for_update(skip_locked=True, key_share=True)

@@ -35,7 +35,7 @@ async def test_d12_who_waited_for_the_turn_sees_whose_turn_it_is(make: Factory) 
     channel = await make.channel(organization, queue_id=queue.id)
     await make.waiting(channel, 1, first_number=1)
     async with make.ports.units.of_system(organization.id) as first:
-        assert await engine.route(first, queue.id) == 1
+        assert (await engine.route(first, queue.id)).assigned == 1
         second = asyncio.create_task(engine.route_queue(make.ports, organization.id, queue.id))
         await asyncio.sleep(0.3)  # it has read who is there, and waits for its turn
         await make.waiting(channel, 1, first_number=2)
@@ -50,7 +50,7 @@ async def test_d16_who_joins_while_a_router_waits_for_its_turn_is_served_by_the_
     channel = await make.channel(organization, queue_id=queue.id)
     await make.waiting(channel, 2, first_number=1)
     async with make.ports.units.of_system(organization.id) as first:
-        assert await engine.route(first, queue.id) == 1
+        assert (await engine.route(first, queue.id)).assigned == 1
         second = asyncio.create_task(engine.route_queue(make.ports, organization.id, queue.id))
         await asyncio.sleep(0.3)  # it has read who is there, and waits for its turn
         await make.serves(queue, late)
