@@ -22,7 +22,7 @@ from pytake_gql.desk.conversations.models import Conversation, Message, MessageD
 from pytake_gql.development import demo
 from pytake_gql.development.meta import payloads
 from pytake_gql.development.meta.payloads import Json
-from pytake_gql.development.meta.recorder import Line, Recorder
+from pytake_gql.development.meta.recorder import Line, Medium, Recorder
 from pytake_gql.kernel.ids import global_id, parse_global_id
 from pytake_gql.kernel.ports import Ports
 
@@ -86,6 +86,8 @@ def routes(ports: Ports) -> list[BaseRoute]:
 class _Page:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._media: dict[str, dict[str, Medium]] = {}
+        """Of each channel, while the process runs: a line is made anew for each request."""
         self.recorder = Recorder(reports=("delivered", "read"), find=self._line_of_path)
 
     async def show(self, request: Request) -> Response:
@@ -175,6 +177,7 @@ class _Page:
             app_secret=secrets.get("appSecret", ""),
             webhook_url=f"{_origin(request)}/webhooks/{channel_id}",
             templates=list(_TEMPLATES),
+            media=self._media.setdefault(channel_id, {}),
         )
 
     async def _demo_channel(self, request: Request) -> str:

@@ -16,6 +16,7 @@ from pytake_gql.development import demo
 from pytake_gql.kernel.ids import global_id, parse_global_id
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Environment
+from tests.desk.attachments.sending import upload
 from tests.desk.desk import Desk, open_desk
 from tests.factories import Factory
 from tests.meta import SEND
@@ -49,7 +50,8 @@ async def test_a_customer_writes_and_an_agent_answers(desk: Desk, ports: Ports, 
         assert '<p class="mine">Oi &lt;b&gt;</p>' in (await browser.get(talk)).text
         [conversation] = (await desk.admin.ask("{ conversations { nodes { id contact { name phone } } } }"))["nodes"]
         assert conversation["contact"] == {"name": "Bia", "phone": "+5511977776666"}
-        sent = await desk.admin.ask(SEND, input={"conversationId": conversation["id"], "text": "Pois não?"})
+        answer = {"text": "Pois não?", "attachmentIds": [await upload(desk.http, desk.admin)]}
+        sent = await desk.admin.ask(SEND, input={"conversationId": conversation["id"], **answer})
         message = parse_global_id(sent["message"]["id"])
         assert message is not None
         assert await jobs.deliver_message(ports, bootstrap.channels(ports), desk.organization.id, message[1])
