@@ -26,7 +26,7 @@ from pytake_gql.tenancy.organizations import service as organizations
 LEASE = timedelta(seconds=90)
 TIMEOUT_SECONDS = 50
 MOST_ATTEMPTS = 12
-"""Over some six hours: the provider keeps a file for days, and a token that expired can be mended meanwhile."""
+"""Over some three hours: the provider keeps a file for days, and a token that expired can be mended meanwhile."""
 _FIRST_PAUSE = timedelta(seconds=5)
 _UNTYPED = "application/octet-stream"
 
