@@ -22,9 +22,9 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any
 
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
@@ -37,7 +37,8 @@ from pytake_gql.kernel.graphql.masking import mask
 from pytake_gql.kernel.graphql.operation import Followed
 from pytake_gql.kernel.graphql.outgoing import text_frame
 from pytake_gql.kernel.graphql.schema import Schema
-from pytake_gql.kernel.graphql.sockets import Open, Sockets
+from pytake_gql.kernel.graphql.sockets import Sockets
+from pytake_gql.kernel.graphql.subscriber import Subscriber
 from pytake_gql.kernel.graphql.turns import Turns
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.ports import Ports
@@ -49,35 +50,6 @@ FRESH_SECONDS = 2.5
 """How old the rights of a holder may be at a push: the watch over the sockets renews them every two."""
 
 _MOST_LEARNED = 500
-
-
-class Subscriber(Protocol):
-    """One operation of one socket."""
-
-    head: bytes
-    """The `next` message up to its payload: it carries the operation's id."""
-    stream: "Stream | None"
-
-    @property
-    def write(self) -> Callable[[bytes], bool]:
-        """Never waits; False when the reader is behind, or gone."""
-
-    @property
-    def holder(self) -> Open: ...
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether so much waits to be read that no more should be pushed now."""
-
-    @property
-    def is_gone(self) -> bool: ...
-
-    async def room(self) -> None:
-        """Until the socket is no longer behind, or closed."""
-
-    def complete(self) -> None: ...
-
-    def fail(self, errors: list[GraphQLError]) -> None: ...
 
 
 class Streams:
@@ -157,6 +129,8 @@ class Stream:
         self._is_lagging = False
         """At the last push not all kept up."""
         self._rests_by: Hashable = None
+        self._is_standing = False
+        """It waits for what comes next, and executes nothing."""
         self.disclosed = disclosed
         self.resumes_at = resumes_at
         self.subscribers: set[Subscriber] = set()
@@ -242,11 +216,15 @@ class Stream:
     def standing(self, *, is_done: bool) -> Iterator[None]:
         assert self.turns is not None  # noqa: S101 - who waits follows something
         self._told_at = self.turns.at
+        self._is_standing = True
         if is_done:
             self._rest(self.turns)
+        if not self.subscribers:
+            self.end()
         try:
             yield
         finally:
+            self._is_standing = False
             self._stir()
 
     def _rest(self, turns: Turns[Any]) -> None:
@@ -322,8 +300,12 @@ class Stream:
         return left
 
     def end(self) -> "asyncio.Task[None] | None":
-        """Stops it; it has no subscriber any more."""
+        """Stops it; it has no subscriber any more.
+
+        What it executes now it ends first, and then finds that nobody is there: of an execution that is cancelled in
+        the middle resolvers would be left that nobody awaits.
+        """
         self._stir()
-        if self.task is not None:
+        if self.task is not None and (self.turns is None or self._is_standing):
             self.task.cancel()
         return self.task
