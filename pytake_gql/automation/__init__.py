@@ -1,1 +1,1 @@
-"""What acts by itself."""
+"""What acts by itself: flows, their runs, automations."""

@@ -1,10 +1,10 @@
-"""What kinds of nodes there are."""
+"""The words of flows: kinds of nodes, and how a run stands."""
 
 from enum import StrEnum
 
 
 class FlowNodeKind(StrEnum):
-    """What a node does."""
+    """What a node of a flow does."""
 
     START = "START"
     MESSAGE = "MESSAGE"
@@ -21,3 +21,15 @@ class FlowNodeKind(StrEnum):
     JUMP = "JUMP"
     HANDOFF = "HANDOFF"
     END = "END"
+
+
+class FlowRunStatus(StrEnum):
+    """RUNNING and WAITING are alive; the others are ends. WAITING: for the contact, for time, or for an answer."""
+
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    COMPLETED = "COMPLETED"
+    HANDED_OFF = "HANDED_OFF"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"

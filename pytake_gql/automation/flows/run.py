@@ -13,27 +13,11 @@ from enum import StrEnum
 from typing import Any, Self, TypeAlias
 from uuid import UUID
 
-from pytake_gql.automation.flows.kinds import FlowNodeKind
+from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
 from pytake_gql.desk.conversations.models import ConversationPriority
 
 Value: TypeAlias = str | int | float | bool | None
 """What a variable holds."""
-
-
-class FlowRunStatus(StrEnum):
-    """RUNNING: a step is due. WAITING: for a reply, a time or an answer of the outside world. The others are ends."""
-
-    RUNNING = "RUNNING"
-    WAITING = "WAITING"
-    COMPLETED = "COMPLETED"
-    HANDED_OFF = "HANDED_OFF"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    EXPIRED = "EXPIRED"
-
-    @property
-    def is_live(self) -> bool:
-        return self in {FlowRunStatus.RUNNING, FlowRunStatus.WAITING}
 
 
 class Awaited(StrEnum):
