@@ -81,7 +81,7 @@ def _random(walk: Walk, told: RandomSettings) -> str:
 
 
 def _opening_hours(walk: Walk, told: OpeningHoursSettings) -> str:
-    return OPEN if walk.around.is_open(told.queue_id) else CLOSED
+    return OPEN if walk.around.is_open(told.queue_id, walk.around.now) else CLOSED
 
 
 def _set_variable(walk: Walk, told: SetVariableSettings) -> str:

@@ -107,8 +107,8 @@ class Surroundings:
     """Of the run, and the same in each of its steps: what RANDOM draws from."""
     values: Mapping[str, Value] = field(default_factory=dict)
     """By their names in templates: contact.name, contact.attributes.key, conversation.number, organization.name."""
-    is_open: Callable[[UUID | None], bool] = lambda _: True
-    """Whether that queue, or without one the organization, is open now."""
+    is_open: Callable[[UUID | None, datetime], bool] = lambda _queue_id, _at: True
+    """Whether that queue, or without one the organization, is open at that instant."""
     region: str = "BR"
     """The ISO 3166 country that a phone without a country code is read in."""
     locale: str = "pt-BR"
