@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias
 from uuid import UUID
 
 from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
-from pytake_gql.automation.flows.templates import Value
+from pytake_gql.automation.flows.templates import CONTACT_ATTRIBUTE, Value
 from pytake_gql.desk.conversations.models import ConversationPriority
 
 
@@ -185,6 +185,12 @@ class UpdateContact:
     add_tag_ids: tuple[UUID, ...] = ()
     remove_tag_ids: tuple[UUID, ...] = ()
     opt_out: bool | None = None
+
+    def values(self) -> dict[str, Value]:
+        """What is known from now on, by its names in templates."""
+        told: dict[str, Value] = {"contact.name": self.name, "contact.email": self.email, "contact.phone": self.phone}
+        told |= {f"{CONTACT_ATTRIBUTE}{key}": value for key, value in self.attributes.items()}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
