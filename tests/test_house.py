@@ -287,9 +287,7 @@ def templates() -> Iterator[tuple[str, set[str] | None]]:
             of_code = bool(call.args) and "UserErrorCode" in ast.dump(call.args[0])
             if called in {"refuse", "Problem", "blame", "warn"} or (called == "add" and of_code):
                 yield f"{name}:{call.lineno}", spoken(call.args[1], tree)
-            elif called == "Breach":
-                yield f"{name}:{call.lineno}", spoken(call.args[0], tree)
-            elif called == "translate" and ast.dump(call.args[0]) != "Constant(value=None)":  # else of bytes
+            elif called == "Breach" or (called == "translate" and ast.dump(call.args[0]) != "Constant(value=None)"):
                 yield f"{name}:{call.lineno}", spoken(call.args[0], tree)
 
 
