@@ -21,7 +21,7 @@ def own_sentences() -> Iterator[str]:
             name = getattr(call.func, "id", None) if isinstance(call, ast.Call) else None
             if isinstance(call, ast.Call) and name in {"PydanticCustomError", "checked"}:
                 said = call.args[1]
-                if isinstance(said, ast.Constant) and said.value:
+                if isinstance(said, ast.Constant) and isinstance(said.value, str) and said.value:
                     yield said.value
 
 
