@@ -30,6 +30,7 @@ from pytake_gql.kernel.db import one_of
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.principal import System
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import presence, slots
 from pytake_gql.tenancy.members.models import Member
@@ -41,7 +42,7 @@ async def route_queue(ports: Ports, organization_id: UUID, queue_id: UUID) -> in
     """Routes until nothing more can be assigned; says how many were. Safe to run at any time, any number of times."""
     total = 0
     while True:
-        async with ports.units.of_system(organization_id) as uow:
+        async with ports.units.open_together([System(organization_id)], keeps_plans=True) as (uow,):
             passed = await route(uow, queue_id)
         total += passed.assigned
         if not passed.may_go_on:
