@@ -130,7 +130,9 @@ def test_f6_a_regex_is_bounded_or_refused(pattern: str) -> None:
     rule = {"left": "contact.name", "operator": "MATCHES", "right": pattern}
     branches = [{"name": "b", "rules": [rule]}]
     edges = [edge("start", "c"), edge("c", "end", "default")]
-    assert found(flow(node("c", "CONDITION", branches=branches), END, edges=edges)) == [("c", f"branches.0.rules.0: {sentence}")]
+    assert found(flow(node("c", "CONDITION", branches=branches), END, edges=edges)) == [
+        ("c", f"branches.0.rules.0: {sentence}")
+    ]
 
 
 @pytest.mark.parametrize(
