@@ -1,11 +1,10 @@
 """The short way to the database is the same transaction, the same organization and the same errors."""
 
-from uuid import UUID
-
 import pytest
 import sqlalchemy as sa
 from asyncpg.exceptions import DivisionByZeroError
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import select
 
 from pytake_gql.desk.queues.models import Queue, QueueOrder
 from pytake_gql.kernel import frozen
@@ -46,8 +45,8 @@ async def test_it_is_the_sessions_transaction(make: Factory, ports: Ports) -> No
     queue = await make.queue(organization, name="Suporte")
     rename = f"UPDATE queues SET name = 'Vendas' WHERE id = '{queue.id}' RETURNING id"  # noqa: S608 - an id of ours
     async with ports.database.session(organization.id) as session:
-        assert await frozen.fetch(session, rename) == [(UUID(str(queue.id)),)]
-        assert len((await session.execute(sa.select(Queue.id).where(Queue.name == "Vendas"))).all()) == 1
+        assert [tuple(row) for row in await frozen.fetch(session, rename)] == [(queue.id,)]
+        assert len((await session.execute(select(Queue.id).where(Queue.name == "Vendas"))).all()) == 1
         await session.rollback()
         assert DRIVER not in session.info
         assert len(await NAMED.rows(session, {"name": "Suporte"})) == 1
@@ -61,4 +60,4 @@ async def test_what_the_database_refuses_is_told_as_by_the_session(make: Factory
             await frozen.fetch(session, "SELECT 1 / $1::int", 0)
         assert isinstance(refused.value.orig, DivisionByZeroError)
         await session.rollback()
-        assert await frozen.fetch(session, "SELECT 1 / $1::int AS one", 1) == [(1,)]
+        assert [tuple(row) for row in await frozen.fetch(session, "SELECT 1 / $1::int", 1)] == [(1,)]
