@@ -20,7 +20,7 @@ from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.desk.channels.events import ChannelDeleted
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.channels.ports import TemplateSource
-from pytake_gql.desk.contacts.events import ContactErased, ContactMerged
+from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactUpdated
 from pytake_gql.desk.conversations import ownership
 from pytake_gql.desk.conversations.events import (
     ConversationAssigned,
@@ -102,6 +102,7 @@ def listeners() -> Listeners:
     heard.on(DepartmentDeleted, queues.refuse_while_queues_stand)
     heard.on(QueueDeleted, departures.on_queue_deleted)
     heard.on(ChannelDeleted, departures.on_channel_deleted)
+    heard.on(ContactUpdated, ownership.on_contact_updated)
     heard.on(ContactMerged, ownership.on_contact_merged)
     heard.on(ContactErased, ownership.on_contact_erased)
     heard.on(ContactErased, media.on_contact_erased)

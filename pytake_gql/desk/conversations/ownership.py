@@ -1,4 +1,4 @@
-"""Whose conversations they are: what becomes of them when their contact is merged or erased (D30).
+"""Whose conversations they are: what becomes of them when their contact is changed, merged or erased (D30).
 
 Each listens while the contacts' rows are locked, and locks conversations after them.
 """
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import col
+from sqlmodel import col, select
 
 from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.contacts import service as contacts
-from pytake_gql.desk.contacts.events import ContactErased, ContactMerged
+from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactUpdated
 from pytake_gql.desk.conversations import messages, service
 from pytake_gql.desk.conversations.locks import lock_all_of
 from pytake_gql.desk.conversations.models import (
@@ -31,6 +31,17 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.organizations import service as organizations
 
 
+async def on_contact_updated(uow: UnitOfWork, event: ContactUpdated) -> None:
+    """Whoever has one of its conversations on the screen is told to read the contact again (G7)."""
+    await uow.session.flush()
+    name = (await contacts.by_ids(uow.session, [event.entity_id]))[event.entity_id].name
+    theirs = select(Conversation).where(Conversation.contact_id == event.entity_id).order_by(col(Conversation.id))
+    locked = await uow.session.execute(theirs.with_for_update(), execution_options={"populate_existing": True})
+    for conversation in locked.scalars().all():
+        conversation.contact_name = name
+        record(uow, conversation, TimelineKind.CHANGED)
+
+
 async def on_contact_merged(uow: UnitOfWork, event: ContactMerged) -> None:
     """All go to the contact kept; of two that are open on one channel the older is closed with a note."""
     held = await lock_all_of(uow, [event.entity_id, event.merged_id])
@@ -42,9 +53,8 @@ async def on_contact_merged(uow: UnitOfWork, event: ContactMerged) -> None:
     # The unique index allows one open at a time: the older is closed before the other one comes.
     await uow.session.flush()
     for conversation in held:
-        if conversation.contact_id == event.merged_id:
-            conversation.contact_id, conversation.contact_name = event.entity_id, event.name
-            record(uow, conversation, TimelineKind.CHANGED)
+        conversation.contact_id, conversation.contact_name = event.entity_id, event.name
+        record(uow, conversation, TimelineKind.CHANGED)
 
 
 async def on_contact_erased(uow: UnitOfWork, event: ContactErased) -> None:
@@ -63,6 +73,7 @@ async def on_contact_erased(uow: UnitOfWork, event: ContactErased) -> None:
         visitor = VisitorPrincipal(uow.organization_id, identity.channel_id, identity.external_id)
         await attachments.erase_uploads_of(uow, visitor)
     await _empty(uow, ids)
+    await _retell(uow, held)
 
 
 def _open_twice(held: Sequence[Conversation]) -> Iterator[tuple[Conversation, Conversation]]:
@@ -101,3 +112,16 @@ async def _empty(uow: UnitOfWork, conversation_ids: Sequence[UUID]) -> None:
     await uow.session.execute(
         told.values(data=col(TimelineEntry.data).op("-")("note")).execution_options(synchronize_session=False)
     )
+
+
+async def _retell(uow: UnitOfWork, held: Sequence[Conversation]) -> None:
+    """Whoever shows what was said reads it again, and finds nothing."""
+    conversations = {conversation.id: conversation for conversation in held}
+    statement = (
+        select(Message.id, Message.conversation_id, Message.status)
+        .where(col(Message.conversation_id).in_(conversations))
+        .order_by(col(Message.conversation_id), col(Message.seq))
+    )
+    for id_, conversation_id, status in (await uow.session.execute(statement)).all():
+        told = {"message_status": status.value}
+        record(uow, conversations[conversation_id], TimelineKind.MESSAGE_STATUS_CHANGED, message_id=id_, data=told)
