@@ -308,7 +308,7 @@ def told(*became: str) -> Act:
     async def tell(stage: Stage) -> None:
         row = await stage.of_whatsapp.message(id_of(stage.known["message"]))
         for status in became:
-            errors = [{"code": 131026, "title": "Message undeliverable"}] if status == "failed" else []
+            errors = [{"code": 131026, "title": "Message undeliverable"}] if status == "failed, by a status" else []
             await stage.of_whatsapp.told(row.provider_message_id, status, errors=errors)
 
     return tell
@@ -335,19 +335,20 @@ async def many_at_once(stage: Stage) -> None:
     await asyncio.gather(*(stage.send(f"{n}") for n in range(5)), stage.write("E eu?"), update_contact(stage))
 
 
+# What stands behind a comma is a variation: it has its turn in the long form of the test.
 IN_WEB_CHAT: dict[str, tuple[Act, Act]] = {
-    "startConversation, one's own": (known_contact, start),
+    "startConversation": (known_contact, start),
     "startConversation, in a queue": (known_contact, lambda stage: start(stage, queueId=queue(stage.other))),
-    "sendMessage, text": (mine, lambda stage: stage.send(idempotencyKey="k")),
-    "sendMessage, note": (mine, lambda stage: stage.send("Cliente antigo", isNote=True)),
-    "sendMessage, attachment": (uploaded, lambda stage: stage.send(None, attachmentIds=[stage.known["file"]])),
+    "sendMessage": (mine, lambda stage: stage.send(idempotencyKey="k")),
+    "sendMessage of a note": (mine, lambda stage: stage.send("Cliente antigo", isNote=True)),
+    "sendMessage with a file": (uploaded, lambda stage: stage.send(None, attachmentIds=[stage.known["file"]])),
     "sendMessage, reply": (answered, lambda stage: stage.send("Aliás", replyToId=stage.known["message"])),
     "delivery": (answered, lambda stage: stage.deliver(stage.known["message"])),
     "assignConversation": (waiting, lambda s: admin("assignConversation", memberId=member(s.desk.agent_member))(s)),
     "assignConversation, to nobody": (mine, agent("assignConversation", memberId=None)),
     "pullNextConversation": (waiting, lambda stage: stage.agent("pullNextConversation")),
     "pullNextConversation, of two": (two_wait, lambda stage: stage.agent("pullNextConversation")),
-    "transferConversation, queue": (
+    "transferConversation to a queue": (
         mine,
         lambda s: s.agent("transferConversation", id=s.id, queueId=queue(s.other), note="Já é cliente"),
     ),
@@ -355,18 +356,18 @@ IN_WEB_CHAT: dict[str, tuple[Act, Act]] = {
         full,
         lambda s: s.agent("transferConversation", id=s.id, queueId=queue(s.other)),
     ),
-    "transferConversation, member": (
+    "transferConversation to a member": (
         mine,
         lambda s: s.agent("transferConversation", id=s.id, memberId=member(s.colleague), note="Fala com ela"),
     ),
-    "updateConversation, tags": (
+    "updateConversation of tags": (
         tagged,
         lambda stage: stage.agent("updateConversation", id=stage.id, tagIds=[stage.known["tag"]]),
     ),
-    "updateConversation, priority": (two_wait, agent("updateConversation", priority="URGENT")),
+    "updateConversation of priority": (two_wait, agent("updateConversation", priority="URGENT")),
     "updateConversation, subject": (tagged, agent("updateConversation", subject=None)),
     "snoozeConversation": (mine, agent("snoozeConversation", until="2027-01-01T00:00:00Z")),
-    "wake, by time": (snoozed, wake),
+    "wake": (snoozed, wake),
     "wake, by the contact": (snoozed, lambda stage: stage.write("Voltei")),
     "wake, by a member": (snoozed, agent("reopenConversation")),
     "closeConversation": (mine, agent("closeConversation", note="Resolvido")),
@@ -388,20 +389,20 @@ IN_WEB_CHAT: dict[str, tuple[Act, Act]] = {
     "markVisitorRead": (sent, read_by_visitor),
     "rateVisit": (closed, lambda stage: do(stage.visitor, "rateVisit", rating=5, comment="Ótimo")),
     "a missed deadline": (waiting, miss_deadline),
-    "setAvailability, OFFLINE": (mine, lambda stage: stage.agent("setAvailability", availability="OFFLINE")),
+    "setAvailability": (mine, lambda stage: stage.agent("setAvailability", availability="OFFLINE")),
     "many at once": (mine, many_at_once),
 }
 ON_WHATSAPP: dict[str, tuple[Act, Act]] = {
-    "a message": (on_whatsapp, lambda stage: stage.of_whatsapp.says("Alguém aí?")),
+    "a message, nothing else": (on_whatsapp, lambda stage: stage.of_whatsapp.says("Alguém aí?")),
     "a picture": (on_whatsapp, send_picture),
-    "a reaction": (sent_on_whatsapp, react),
-    "sendMessage, template": (
+    "a reaction, to a message": (sent_on_whatsapp, react),
+    "sendMessage of a template": (
         with_template,
         lambda s: s.send(None, template={"templateId": s.known["template"], "variables": ["Bia"]}),
     ),
-    "sent": (on_whatsapp, sent_now),
-    "delivered, read": (sent_on_whatsapp, told("delivered", "read")),
-    "failed": (sent_on_whatsapp, told("failed")),
+    "sent, nothing else": (on_whatsapp, sent_now),
+    "delivered and read": (sent_on_whatsapp, told("delivered", "read")),
+    "failed, by a status": (sent_on_whatsapp, told("failed, by a status")),
     "a failure for now": (on_whatsapp, fail_for_now),
-    "a refusal": (on_whatsapp, refuse),
+    "a failure, for good": (on_whatsapp, refuse),
 }

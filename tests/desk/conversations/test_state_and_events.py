@@ -153,15 +153,22 @@ async def holds(stage: Stage, screens: Screens, prepare: Act, act: Act) -> None:
             assert screen.shows(screen.heard[:-1]) != truth
 
 
+def require_turn(name: str, *, is_long: bool) -> None:
+    if ", " in name and not is_long:
+        pytest.skip("a variation: --long")
+
+
 @pytest.mark.parametrize("name", IN_WEB_CHAT)
-async def test_g7_state_and_events(stage: Stage, screens: Screens, name: str) -> None:
+async def test_g7_state_and_events(stage: Stage, screens: Screens, name: str, is_long: bool) -> None:
+    require_turn(name, is_long=is_long)
     await holds(stage, screens, *IN_WEB_CHAT[name])
 
 
 @pytest.mark.parametrize("name", ON_WHATSAPP)
 async def test_g7_state_and_events_of_whatsapp(
-    stage: Stage, screens: Screens, graph_url: tuple[Any, str], name: str
+    stage: Stage, screens: Screens, graph_url: tuple[Any, str], name: str, is_long: bool
 ) -> None:
+    require_turn(name, is_long=is_long)
     recorder, url = graph_url
     stage.wire = await connect(stage.desk, recorder, url)
     await holds(stage, screens, *ON_WHATSAPP[name])
