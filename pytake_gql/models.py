@@ -1,5 +1,9 @@
 """Every table, imported so that the metadata is whole: for migrations and for tests that walk it."""
 
+from pytake_gql.automation.flow_automations import models as flow_automations
+from pytake_gql.automation.flow_executions import models as flow_executions
+from pytake_gql.automation.flow_runs import models as flow_runs
+from pytake_gql.automation.flows import models as flows
 from pytake_gql.desk.attachments import models as attachments
 from pytake_gql.desk.attributes import models as attributes
 from pytake_gql.desk.canned_responses import models as canned_responses
@@ -32,6 +36,10 @@ __all__ = [
     "conversations",
     "deliveries",
     "departments",
+    "flow_automations",
+    "flow_executions",
+    "flow_runs",
+    "flows",
     "idempotency",
     "mail",
     "members",

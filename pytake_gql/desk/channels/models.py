@@ -35,6 +35,7 @@ class Channel(TenantModel, table=True):
             ["queues.organization_id", "queues.id"],
             ondelete="SET NULL (queue_id)",
         ),
+        belongs_to("flows", "flow_id"),
         within_organization(),
     )
 
@@ -43,6 +44,8 @@ class Channel(TenantModel, table=True):
     status: ChannelStatus = Field(default=ChannelStatus.CONNECTED, sa_type=text_enum(ChannelStatus))
     last_error: str | None = Field(default=None, max_length=1000)
     queue_id: UUID | None = None
+    flow_id: UUID | None = None
+    """What greets a new conversation (D1)."""
     settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     sealed_secrets: bytes | None = None
     """Encrypted by the vault; written, never read back."""
