@@ -28,6 +28,7 @@ from pytake_gql.desk.conversations.events import (
     ConversationClosed,
     ConversationMoved,
     ConversationQueued,
+    ConversationRead,
     ConversationSnoozed,
     MessageReceived,
     MessageSent,
@@ -39,6 +40,8 @@ from pytake_gql.desk.departments.events import DepartmentDeleted
 from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.events import QueueDeleted, QueueMembersChanged, QueueUpdated
+from pytake_gql.desk.receipts import service as receipts
+from pytake_gql.desk.receipts.ports import Receipts
 from pytake_gql.desk.routing import departures, triggers
 from pytake_gql.desk.routing.events import QueueUnroutable
 from pytake_gql.desk.skills import levels
@@ -129,6 +132,7 @@ def listeners() -> Listeners:
     heard.on(ConversationAssigned, sla.on_assigned)
     heard.on(ConversationSnoozed, sla.on_snoozed)
     heard.on(ConversationClosed, sla.on_closed)
+    heard.on(ConversationRead, receipts.on_conversation_read)
     heard.on(MessageReceived, sla.on_message_received)
     heard.on(MessageSent, sla.on_message_sent)
     heard.on(ConversationAssigned, notifications.on_assigned)
@@ -193,6 +197,7 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                         ChannelKind.WHATSAPP: whatsapp,
                         ChannelKind.INSTAGRAM: instagram,
                     },
+                    Receipts: {ChannelKind.WHATSAPP: whatsapp, ChannelKind.INSTAGRAM: instagram},
                     MediaSource: {ChannelKind.WHATSAPP: whatsapp, ChannelKind.INSTAGRAM: instagram},
                     TemplateSource: whatsapp,
                 },

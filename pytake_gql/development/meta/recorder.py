@@ -47,6 +47,8 @@ class Line:
     verify_token: str = ""
     webhook_url: str = ""
     templates: list[Json] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    """What was told to be read: ids of WhatsApp's messages, contacts of Instagram."""
     sent: list[Json] = field(default_factory=list)
     """What was taken, in order, each with the id that it was given under `id`."""
     taken_at: list[tuple[float, str]] = field(default_factory=list)
@@ -131,6 +133,8 @@ class Recorder:
     def _answer(self, line: Line, body: Json) -> Response:
         """Takes the message or refuses it, as Meta would."""
         is_whatsapp = body.get("messaging_product") == "whatsapp"
+        if rules.is_receipt(body):
+            return self._see(line, body, is_whatsapp=is_whatsapp)
         to = str((body.get("to") or body.get("recipient")) if is_whatsapp else body["recipient"]["id"])
         wrong = rules.broken(body, line.templates, line.media) or (
             self._throttled(line, to) if self.is_throttling else None
@@ -145,6 +149,14 @@ class Recorder:
         self._report(line, taken, to)
         contacts, messages = [{"input": to, "wa_id": to}], [{"id": taken["id"]}]
         return JSONResponse({"messaging_product": "whatsapp", "contacts": contacts, "messages": messages})
+
+    @staticmethod
+    def _see(line: Line, body: Json, *, is_whatsapp: bool) -> Response:
+        """That the business has read what a contact wrote."""
+        if (wrong := rules.broken_receipt(body)) is not None:
+            return refusal(*wrong)
+        line.seen.append(body["message_id"] if is_whatsapp else body["recipient"]["id"])
+        return JSONResponse({"success": True} if is_whatsapp else {"recipient_id": body["recipient"]["id"]})
 
     async def _list(self, request: Request) -> Response:
         line = await self._line(request, business_account_id=request.path_params["account"])
