@@ -18,7 +18,7 @@ from pytake_gql.adapters.meta.whatsapp_reader import WhatsAppReader
 from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
-from pytake_gql.desk.channels.events import ChannelDeleted
+from pytake_gql.desk.channels.events import ChannelDeleted, ChannelFailed
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.channels.ports import TemplateSource
 from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactUpdated
@@ -139,6 +139,7 @@ def listeners() -> Listeners:
     heard.on(MessageReceived, notifications.on_message_received)
     heard.on(SlaBreached, notifications.on_sla_breached)
     heard.on(QueueUnroutable, notifications.on_queue_unroutable)
+    heard.on(ChannelFailed, notifications.on_channel_failed)
     return heard
 
 

@@ -1,4 +1,4 @@
-"""What providers are still to be told: how far conversations were read.
+"""What providers are still to be told: how far conversations were read. And why a channel failed, for admins.
 
 Revision ID: receipts
 Revises: flow_executions
@@ -18,6 +18,7 @@ DUE = "engine_due_receipts(until timestamptz, at_most integer)"
 
 
 def upgrade() -> None:
+    op.add_column("notifications", sa.Column("reason", sa.String(1000), nullable=True))
     op.create_table(
         "due_receipts",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -56,3 +57,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(f"DROP FUNCTION {DUE}")
     op.drop_table("due_receipts")
+    op.drop_column("notifications", "reason")
