@@ -6,8 +6,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from email import policy
-from email.parser import BytesParser
 from typing import Final
 from uuid import uuid4
 
@@ -18,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pytake_gql.development.meta import payloads, rules
+from pytake_gql.development.meta import forms, payloads, rules
 from pytake_gql.development.meta.payloads import Json
 
 PER_SECOND = 80
@@ -265,10 +263,8 @@ class Recorder:
 
 def _form(content_type: str, body: bytes) -> Medium:
     """The file of a multipart form."""
-    read = BytesParser(policy=policy.HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
-    [file] = [part for part in read.iter_parts() if part.get_filename()]
-    data = file.get_payload(decode=True)
-    return Medium(data if isinstance(data, bytes) else b"", file.get_content_type(), file.get_filename())
+    [file] = [field_ for field_ in forms.fields(content_type, body) if field_.file_name]
+    return Medium(file.data, file.mime_type, file.file_name)
 
 
 def sign(secret: str, body: bytes) -> str:
