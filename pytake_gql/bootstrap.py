@@ -21,7 +21,7 @@ from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.desk.channels.events import ChannelDeleted, ChannelFailed
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.channels.ports import TemplateSource
-from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactUpdated
+from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactsImported, ContactUpdated
 from pytake_gql.desk.conversations import ownership
 from pytake_gql.desk.conversations.events import (
     ConversationAssigned,
@@ -109,6 +109,7 @@ def listeners() -> Listeners:
     heard.on(QueueDeleted, departures.on_queue_deleted)
     heard.on(ChannelDeleted, departures.on_channel_deleted)
     heard.on(ContactUpdated, ownership.on_contact_updated)
+    heard.on(ContactsImported, ownership.on_contacts_imported)
     heard.on(ContactMerged, ownership.on_contact_merged)
     heard.on(ContactErased, ownership.on_contact_erased)
     heard.on(ContactErased, media.on_contact_erased)

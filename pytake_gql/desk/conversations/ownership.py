@@ -5,14 +5,17 @@ Each listens while the contacts' rows are locked, and locks conversations after 
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col, select
 
 from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.contacts import service as contacts
-from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactUpdated
+from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactsImported, ContactUpdated
+from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations import messages, service
 from pytake_gql.desk.conversations.locks import lock_all_of
 from pytake_gql.desk.conversations.models import (
@@ -33,13 +36,13 @@ from pytake_gql.tenancy.organizations import service as organizations
 
 async def on_contact_updated(uow: UnitOfWork, event: ContactUpdated) -> None:
     """Whoever has one of its conversations on the screen is told to read the contact again (G7)."""
-    await uow.session.flush()
-    name = (await contacts.by_ids(uow.session, [event.entity_id]))[event.entity_id].name
-    theirs = select(Conversation).where(Conversation.contact_id == event.entity_id).order_by(col(Conversation.id))
-    locked = await uow.session.execute(theirs.with_for_update(), execution_options={"populate_existing": True})
-    for conversation in locked.scalars().all():
-        conversation.contact_name = name
-        record(uow, conversation, TimelineKind.CHANGED)
+    await _tell_changed(uow, Conversation.contact_id == event.entity_id)
+
+
+async def on_contacts_imported(uow: UnitOfWork, event: ContactsImported) -> None:
+    """As for one, in their open conversations: of thousands of contacts nobody looks at every old one."""
+    theirs = col(Conversation.contact_id) == sa.any_(sa.cast(list(event.updated_ids), ARRAY(sa.Uuid)))
+    await _tell_changed(uow, sa.and_(theirs, Conversation.status != ConversationStatus.CLOSED))
 
 
 async def on_contact_merged(uow: UnitOfWork, event: ContactMerged) -> None:
@@ -74,6 +77,17 @@ async def on_contact_erased(uow: UnitOfWork, event: ContactErased) -> None:
         await attachments.erase_uploads_of(uow, visitor)
     await _empty(uow, ids)
     await _retell(uow, held)
+
+
+async def _tell_changed(uow: UnitOfWork, criterion: Any) -> None:
+    """In the conversations that fit, whose contacts' rows are locked before."""
+    await uow.session.flush()
+    statement = select(Conversation, Contact.name).join(Contact, col(Contact.id) == Conversation.contact_id)
+    statement = statement.where(criterion).order_by(col(Conversation.id)).with_for_update(of=Conversation)
+    locked = await uow.session.execute(statement, execution_options={"populate_existing": True})
+    for conversation, name in locked.all():
+        conversation.contact_name = name
+        record(uow, conversation, TimelineKind.CHANGED)
 
 
 def _open_twice(held: Sequence[Conversation]) -> Iterator[tuple[Conversation, Conversation]]:

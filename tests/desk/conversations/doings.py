@@ -280,6 +280,15 @@ async def update_contact(stage: Stage) -> None:
     await stage.agent("updateContact", id=contact_id, **changes)
 
 
+async def known_by_phone(stage: Stage) -> None:
+    await mine(stage)
+    await stage.agent("updateContact", id=await stage.contact_id(stage.id), phone="+5511987654321")
+
+
+async def bring_in(stage: Stage) -> None:
+    await do(stage.desk.admin, "importContacts", csv="name,phone,tags\nBia Souza,11 98765-4321,VIP")
+
+
 async def merge(stage: Stage) -> None:
     older, newer = [await stage.contact_id(id_) for id_ in stage.opened]
     await stage.agent("updateContact", id=older, name="Bia Souza")
@@ -377,6 +386,7 @@ IN_WEB_CHAT: dict[str, tuple[Act, Act]] = {
     "markConversationRead": (mine, read_all),
     "updateContact": (mine, update_contact),
     "updateContact, closed": (closed, update_contact),
+    "importContacts": (known_by_phone, bring_in),
     "mergeContacts": (two_wait, merge),
     "deleteContact": (two_wait, erase),
     "startVisit": (mine, introduce),
