@@ -288,7 +288,7 @@ async def _news(info: Info, conversation_id: UUID, seq: int) -> news.News | None
     found = await context.share(key, lambda session: news.read(session, principal, conversation_id, seq, _CHUNK))
     if found is not None:
         context.remember_as_caller(queries.visible, {conversation_id: found.conversation})
-        context.remember(messages.by_ids, found.messages)
+        context.remember(messages.by_ids, found.messages)  # type: ignore[arg-type]
     return found
 
 

@@ -42,7 +42,7 @@ async def on_contact_updated(uow: UnitOfWork, event: ContactUpdated) -> None:
 async def on_contacts_imported(uow: UnitOfWork, event: ContactsImported) -> None:
     """As for one, in their open conversations: of thousands of contacts nobody looks at every old one."""
     theirs = col(Conversation.contact_id) == sa.any_(sa.cast(list(event.updated_ids), ARRAY(sa.Uuid)))
-    await _tell_changed(uow, sa.and_(theirs, Conversation.status != ConversationStatus.CLOSED))
+    await _tell_changed(uow, sa.and_(theirs, col(Conversation.status) != ConversationStatus.CLOSED))
 
 
 async def on_contact_merged(uow: UnitOfWork, event: ContactMerged) -> None:
@@ -137,5 +137,5 @@ async def _retell(uow: UnitOfWork, held: Sequence[Conversation]) -> None:
         .order_by(col(Message.conversation_id), col(Message.seq))
     )
     for id_, conversation_id, status in (await uow.session.execute(statement)).all():
-        told = {"message_status": status.value}
+        told = {"message_status": MessageStatus(status).value}
         record(uow, conversations[conversation_id], TimelineKind.MESSAGE_STATUS_CHANGED, message_id=id_, data=told)

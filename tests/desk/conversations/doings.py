@@ -318,7 +318,7 @@ def told(*became: str) -> Act:
         row = await stage.of_whatsapp.message(id_of(stage.known["message"]))
         for status in became:
             errors = [{"code": 131026, "title": "Message undeliverable"}] if status == "failed, by a status" else []
-            await stage.of_whatsapp.told(row.provider_message_id, status, errors=errors)
+            await stage.of_whatsapp.told(row.provider_message_id or "", status, errors=errors)
 
     return tell
 
