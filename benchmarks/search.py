@@ -78,12 +78,12 @@ _SEED = (
     {_at(_OF_CONVERSATION)}, {_at(_OF_CONVERSATION)}
     FROM generate_series(0, {CONVERSATIONS - 1}) AS n""",  # noqa: S608 - ids of ours
     f"""INSERT INTO messages (organization_id, id, conversation_id, channel_id, seq, direction, author_kind, text,
-    options, is_note, status, created_at, epoch, attempts)
+    options, has_attachments, is_note, status, created_at, epoch, attempts, parts_sent)
     SELECT '{ORGANIZATION_ID}', {_made_at("n")}, {_made_at(f"(n / {EACH}) * {EACH}")}, {_id(4, "1000000")},
     n % {EACH} + 1, 'INBOUND', 'CONTACT', 'Bom dia, o pedido ' || n || ' não chegou: rara' || n % 200000
     || ' certa' || n % 5000 || CASE n % 15 WHEN 0 THEN ' reclamação' ELSE ' entrega' END
-    || CASE WHEN n < {CONVERSATIONS * EACH // 2} THEN ' antigamente' ELSE ' ultimamente' END, '[]', false, 'RECEIVED',
-    {_at("n")}, 0, 0 FROM generate_series(0, {CONVERSATIONS * EACH - 1}) AS n""",  # noqa: S608 - ids of ours
+    || CASE WHEN n < {CONVERSATIONS * EACH // 2} THEN ' antigamente' ELSE ' ultimamente' END, '[]', false, false,
+    'RECEIVED', {_at("n")}, 0, 0, 0 FROM generate_series(0, {CONVERSATIONS * EACH - 1}) AS n""",  # noqa: S608 - ids of ours
 )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -28,19 +29,24 @@ from pytake_gql.kernel.graphql.schema import Schema
 from pytake_gql.kernel.graphql.websocket import SocketDoor
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings
+from pytake_gql.kernel.waiting import Gate, Inbox
 from pytake_gql.schema import schema
 
+PATH = "/graphql"
 DRAIN_SECONDS = 4.0
 """Over which the sockets are closed at a stop; what runs then has the rest of the ten seconds (G24)."""
 FINISH_SECONDS = 5
+_ASKED = frozenset({b"host", b"origin", b"accept-language", b"user-agent", b"x-forwarded-for"})
+"""The headers of a handshake that somebody asks for while the socket lives."""
 
 
 def build(ports: Ports, of: Schema = schema) -> Starlette:
     """The application over ports that somebody else opens and closes; its `state.doorway` knows the sockets."""
     doorway = Doorway(of, ports)
+    door = SocketDoor(doorway)
     routes: list[BaseRoute] = [
-        Route("/graphql", HttpDoor(doorway)),
-        WebSocketRoute("/graphql", SocketDoor(doorway)),
+        Route(PATH, HttpDoor(doorway)),
+        WebSocketRoute(PATH, door),
         *webhooks.routes(ports, bootstrap.readers()),
         *Health(ports, doorway.sockets).routes(),
     ]
@@ -49,16 +55,36 @@ def build(ports: Ports, of: Schema = schema) -> Starlette:
     if not ports.settings.is_production:
         routes += [mail_page.route(ports), *chat_page.routes(ports), *whatsapp_page.routes(ports)]
     app = Starlette(routes=routes, middleware=[Middleware(RequestIds)], exception_handlers={Exception: failed})
-    app.state.doorway = doorway
+    app.state.doorway, app.state.socket_door = doorway, door
     return app
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Lends the application its connection: to write what many get, and to drop a peer that reads nothing."""
+    """Lends the application its connection: to write what many get, and to drop a peer that reads nothing.
+
+    There are thousands of these, and most of them only wait: they keep little (speed.md).
+    """
+
+    def __init__(self, config: uvicorn.Config, *arguments: Any, **options: Any) -> None:
+        super().__init__(config, *arguments, **options)
+        self.queue = Inbox()  # type: ignore[assignment]
+        self.writable = Gate(is_open=True)  # type: ignore[assignment]
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
+        if self.close_sent:
+            return
         self.scope["extensions"][WIRE] = {"wire": self}
+        self.scope["headers"] = [pair for pair in self.scope["headers"] if pair[0].lower() in _ASKED]
+        if self.scope["path"] == PATH:
+            # Straight to its door: on the usual way each of a dozen calls waits as long as the socket lives.
+            self.app = self.config.app.state.socket_door  # type: ignore[union-attr]
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            for shaken in (self.request, self.response):
+                shaken.headers.clear()
 
 
 class Server(uvicorn.Server):

@@ -18,16 +18,17 @@ from pytake_gql.adapters.meta.whatsapp_reader import WhatsAppReader
 from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
-from pytake_gql.desk.channels.events import ChannelDeleted
+from pytake_gql.desk.channels.events import ChannelDeleted, ChannelFailed
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.channels.ports import TemplateSource
-from pytake_gql.desk.contacts.events import ContactErased, ContactMerged
+from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactsImported, ContactUpdated
 from pytake_gql.desk.conversations import ownership
 from pytake_gql.desk.conversations.events import (
     ConversationAssigned,
     ConversationClosed,
     ConversationMoved,
     ConversationQueued,
+    ConversationRead,
     ConversationSnoozed,
     MessageReceived,
     MessageSent,
@@ -39,6 +40,8 @@ from pytake_gql.desk.departments.events import DepartmentDeleted
 from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.events import QueueDeleted, QueueMembersChanged, QueueUpdated
+from pytake_gql.desk.receipts import service as receipts
+from pytake_gql.desk.receipts.ports import Receipts
 from pytake_gql.desk.routing import departures, triggers
 from pytake_gql.desk.routing.events import QueueUnroutable
 from pytake_gql.desk.skills import levels
@@ -105,6 +108,8 @@ def listeners() -> Listeners:
     heard.on(DepartmentDeleted, queues.refuse_while_queues_stand)
     heard.on(QueueDeleted, departures.on_queue_deleted)
     heard.on(ChannelDeleted, departures.on_channel_deleted)
+    heard.on(ContactUpdated, ownership.on_contact_updated)
+    heard.on(ContactsImported, ownership.on_contacts_imported)
     heard.on(ContactMerged, ownership.on_contact_merged)
     heard.on(ContactErased, ownership.on_contact_erased)
     heard.on(ContactErased, media.on_contact_erased)
@@ -128,12 +133,14 @@ def listeners() -> Listeners:
     heard.on(ConversationAssigned, sla.on_assigned)
     heard.on(ConversationSnoozed, sla.on_snoozed)
     heard.on(ConversationClosed, sla.on_closed)
+    heard.on(ConversationRead, receipts.on_conversation_read)
     heard.on(MessageReceived, sla.on_message_received)
     heard.on(MessageSent, sla.on_message_sent)
     heard.on(ConversationAssigned, notifications.on_assigned)
     heard.on(MessageReceived, notifications.on_message_received)
     heard.on(SlaBreached, notifications.on_sla_breached)
     heard.on(QueueUnroutable, notifications.on_queue_unroutable)
+    heard.on(ChannelFailed, notifications.on_channel_failed)
     return heard
 
 
@@ -192,6 +199,7 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                         ChannelKind.WHATSAPP: whatsapp,
                         ChannelKind.INSTAGRAM: instagram,
                     },
+                    Receipts: {ChannelKind.WHATSAPP: whatsapp, ChannelKind.INSTAGRAM: instagram},
                     MediaSource: {ChannelKind.WHATSAPP: whatsapp, ChannelKind.INSTAGRAM: instagram},
                     TemplateSource: whatsapp,
                 },

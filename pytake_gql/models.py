@@ -13,6 +13,7 @@ from pytake_gql.desk.conversations import models as conversations
 from pytake_gql.desk.deliveries import models as deliveries
 from pytake_gql.desk.departments import models as departments
 from pytake_gql.desk.queues import models as queues
+from pytake_gql.desk.receipts import models as receipts
 from pytake_gql.desk.routing import models as routing
 from pytake_gql.desk.skills import models as skills
 from pytake_gql.desk.sla import models as sla
@@ -46,6 +47,7 @@ __all__ = [
     "notifications",
     "organizations",
     "queues",
+    "receipts",
     "routing",
     "skills",
     "sla",

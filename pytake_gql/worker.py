@@ -27,6 +27,9 @@ from pytake_gql.desk.conversations import service as snoozes
 from pytake_gql.desk.conversations.ports import Channels
 from pytake_gql.desk.deliveries import jobs as media
 from pytake_gql.desk.deliveries.ports import MediaSource, MediaSources
+from pytake_gql.desk.receipts import jobs as receipts
+from pytake_gql.desk.receipts import service as readings
+from pytake_gql.desk.receipts.ports import Receipts
 from pytake_gql.desk.routing import engine
 from pytake_gql.desk.sla import jobs as sla
 from pytake_gql.desk.sla import service as deadlines
@@ -58,6 +61,7 @@ def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]
     sources: MediaSources = ports.adapters[MediaSource]
     return {
         "fetch_medium": lambda of, id_: media.fetch_medium(ports, sources, UUID(of), UUID(id_)),
+        "tell_read": lambda of, id_: receipts.tell_read(ports, ports.adapters[Receipts], UUID(of), UUID(id_)),
         "deliver_mail": lambda id_: mail.deliver_mail(ports, mailer, id_),
         "record_breaches": lambda of, id_: sla.record_breaches(ports, UUID(of), UUID(id_)),
         "lose_member": lambda of, id_: members.lose_member(ports, UUID(of), UUID(id_)),
@@ -103,7 +107,12 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
             due = await media.due(session, ports.clock.now(), _SWEPT_AT_MOST)
         return [Job("fetch_medium", (str(of), str(id_))) for of, id_ in due]
 
-    return mails, unsent, snoozed, lost, missed, routable, unfetched
+    async def untold() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await readings.due(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("tell_read", (str(of), str(id_))) for of, id_ in due]
+
+    return mails, unsent, snoozed, lost, missed, routable, unfetched, untold
 
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:

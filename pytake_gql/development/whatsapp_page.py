@@ -5,6 +5,7 @@ the recorder under /dev/meta, which reports it delivered and read. Without `?cha
 """
 
 import time
+from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qs, urlencode
 from uuid import UUID
@@ -15,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts.models import ContactIdentity
+from pytake_gql.desk.conversations import enclosures
 from pytake_gql.desk.conversations.models import Conversation, Message, MessageDirection, MessageStatus
 from pytake_gql.development import demo
-from pytake_gql.development.meta import payloads
+from pytake_gql.development.meta import forms, payloads, rules
 from pytake_gql.development.meta.payloads import Json
 from pytake_gql.development.meta.recorder import Line, Medium, Recorder
 from pytake_gql.kernel.ids import global_id, parse_global_id
@@ -31,6 +34,8 @@ GRAPH = "/dev/meta"
 MOST = 100
 PHONE = "5511988887777"
 NUMBER = "100000000000001"
+_PICTURES = ("image/jpeg", "image/png")
+_MOST_BYTES = rules.MOST_BYTES["image"]
 _ARRIVED = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.UNKNOWN)
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'",
@@ -48,7 +53,9 @@ p { margin: .25rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>WhatsApp, as a customer</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">{style}</head><body><main><h1>{channel}</h1>
 <iframe title="What was said" src="{talk}"></iframe>
-<form method="post"><label>Message <input name="text" required autofocus maxlength="4096"></label>
+<form method="post" enctype="multipart/form-data">
+<label>Message <input name="text" autofocus maxlength="4096"></label>
+<label>Picture <input name="picture" type="file" accept="image/jpeg,image/png"></label>
 <label>Phone <input name="phone" required pattern="[0-9]{{8,15}}" value="{phone}"></label>
 <label>Name <input name="name" required value="{name}"></label>
 <button>Send</button></form></main></body></html>"""
@@ -107,13 +114,14 @@ class _Page:
 
     async def say(self, request: Request) -> Response:
         """Delivers as Meta does, signed; what the webhook says instead of 200 is shown."""
-        form = {key: values[0] for key, values in parse_qs((await request.body()).decode(errors="replace")).items()}
+        said = await _said(request)
+        if said is None:
+            return HTMLResponse(f"A JPEG or PNG of at most {_MOST_BYTES >> 20} MB is taken.", 413, headers=_HEADERS)
         line = await self._line(request, request.query_params.get("channel", ""))
-        phone, words = form.get("phone", ""), form.get("text", "")
-        if line is None or not phone.isdigit() or not words:
+        phone, name = said.phone, said.name
+        if line is None or not phone.isdigit() or not (said.text or said.picture):
             return HTMLResponse("A channel, a phone and a message are needed.", 400, headers=_HEADERS)
-        name = form.get("name", "Bia Cliente")
-        message = payloads.text(phone, words, time.time())
+        message = _message(line, said)
         delivery = payloads.whatsapp(line.address, messages=[message], names={phone: name})
         [answer] = await self.recorder.deliver(line, delivery)
         if not answer.is_success:
@@ -124,12 +132,13 @@ class _Page:
     async def talk(self, request: Request) -> Response:
         """What has reached the customer's phone, and what was written there; the newest below."""
         channel = await self._channel(request.query_params.get("channel", ""))
-        rows = await self._said(channel, request.query_params.get("phone", "")) if channel else []
+        rows = await self._talk(channel, request.query_params.get("phone", "")) if channel else []
         sides = {MessageDirection.INBOUND: "mine", MessageDirection.OUTBOUND: "theirs"}
-        said = "".join(f'<p class="{sides[row.direction]}">{escape(row.text or "")}</p>' for row in reversed(rows))
+        said = "".join(f'<p class="{sides[row.direction]}">{escape(shown)}</p>' for row, shown in reversed(rows))
         return HTMLResponse(_TALK.format(style=_STYLE, said=said or "<p>Nothing yet.</p>"), headers=_HEADERS)
 
-    async def _said(self, channel: Channel, phone: str) -> list[Message]:
+    async def _talk(self, channel: Channel, phone: str) -> list[tuple[Message, str]]:
+        """Each message, and what is shown of it: its files by their names, and its text."""
         statement = (
             select(Message)
             .join(Conversation, col(Conversation.id) == Message.conversation_id)
@@ -145,7 +154,10 @@ class _Page:
             .limit(MOST)
         )
         async with self._ports.database.session(channel.organization_id) as session:
-            return list((await session.execute(statement)).scalars())
+            rows = list((await session.execute(statement)).scalars())
+            files = await attachments.of_messages(session, [row.id for row in rows])
+        shown = {id_: enclosures.preview(found) for id_, found in files.items() if found}
+        return [(row, "\n".join(part for part in (shown.get(row.id), row.text) if part)) for row in rows]
 
     async def _channel(self, id_: str) -> Channel | None:
         parsed = parse_global_id(id_)
@@ -199,6 +211,45 @@ _DEMO = {
     "settings": {"phoneNumberId": NUMBER, "businessAccountId": "100000000000002", "displayPhone": "+55 11 4004-1234"},
     "secrets": {"accessToken": "development", "appSecret": "development", "verifyToken": "development"},
 }
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the customer sends."""
+
+    phone: str
+    name: str
+    text: str
+    picture: Medium | None
+
+
+async def _said(request: Request) -> _Said | None:
+    """The form; None where its file is too large, or no picture."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES + 65_536:
+            return None
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("multipart/form-data"):
+        sent = {field.name: field for field in forms.fields(content_type, bytes(body))}
+        given = {name: field.data.decode(errors="replace") for name, field in sent.items() if field.file_name is None}
+        file = sent.get("picture")
+    else:
+        given = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+        file = None
+    picture = Medium(file.data, file.mime_type, file.file_name) if file and file.file_name and file.data else None
+    if picture and (picture.mime_type not in _PICTURES or len(picture.data) > _MOST_BYTES):
+        return None
+    return _Said(given.get("phone", ""), given.get("name") or "Bia Cliente", given.get("text", ""), picture)
+
+
+def _message(line: Line, said: _Said) -> Json:
+    """As Meta delivers it: a picture lies with Meta, and its text is its caption."""
+    if said.picture is None:
+        return payloads.text(said.phone, said.text, time.time())
+    image = {"id": line.keep(said.picture.data, said.picture.mime_type), "mime_type": said.picture.mime_type}
+    return payloads.said(said.phone, "image", image | ({"caption": said.text} if said.text else {}), time.time())
 
 
 def _origin(request: Request) -> str:

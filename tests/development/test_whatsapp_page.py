@@ -3,20 +3,26 @@
 import asyncio
 import re
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import col, select
 
 from pytake_gql import app, bootstrap
+from pytake_gql.desk.attachments.models import Attachment
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.conversations import jobs
 from pytake_gql.desk.conversations.models import Message
+from pytake_gql.desk.deliveries import jobs as media
+from pytake_gql.desk.deliveries.models import DueMedium
+from pytake_gql.desk.deliveries.ports import MediaSource
 from pytake_gql.development import demo
 from pytake_gql.kernel.ids import global_id, parse_global_id
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Environment
-from tests.desk.attachments.sending import upload
+from tests.desk.attachments.sending import PNG, upload
 from tests.desk.desk import Desk, open_desk
 from tests.factories import Factory
 from tests.meta import SEND
@@ -30,7 +36,8 @@ async def desk(make: Factory, http: httpx.AsyncClient) -> Desk:
     return await open_desk(make, http)
 
 
-async def test_a_customer_writes_and_an_agent_answers(desk: Desk, ports: Ports, live: Served) -> None:
+async def connected(desk: Desk, ports: Ports, live: Served) -> str:
+    """A WhatsApp channel of the desk, whose Meta is the page's."""
     secrets = {"accessToken": "t", "appSecret": "s", "verifyToken": "v"}
     async with ports.units.of_system(desk.organization.id) as uow:
         given = {"name": "Zap", "queue_id": desk.queue.id, "settings": {"phoneNumberId": "77"}, "secrets": secrets}
@@ -39,6 +46,11 @@ async def test_a_customer_writes_and_an_agent_answers(desk: Desk, ports: Ports, 
         known = {"phoneNumberId": "77", "businessAccountId": "88", "apiUrl": f"{live.url}/dev/meta/{id_}"}
         await uow.session.flush()
         await channels.update(uow, channel.id, {"settings": known})
+    return id_
+
+
+async def test_a_customer_writes_and_an_agent_answers(desk: Desk, ports: Ports, live: Served) -> None:
+    id_ = await connected(desk, ports, live)
     async with httpx.AsyncClient(base_url=live.url, trust_env=False, follow_redirects=True) as browser:
         page = await browser.get("/dev/whatsapp", params={"channel": id_})
         assert (page.status_code, "<h1>Zap</h1>" in page.text) == (200, True)
@@ -55,12 +67,46 @@ async def test_a_customer_writes_and_an_agent_answers(desk: Desk, ports: Ports, 
         message = parse_global_id(sent["message"]["id"])
         assert message is not None
         assert await jobs.deliver_message(ports, bootstrap.channels(ports), desk.organization.id, message[1])
-        assert '<p class="theirs">Pois não?</p>' in (await browser.get(talk)).text
+        assert '<p class="theirs">📎 foto.png\nPois não?</p>' in (await browser.get(talk)).text
         async with asyncio.timeout(10):
             while await status(desk, ports, message[1]) != "READ":
                 await asyncio.sleep(0.1)
     found = (await desk.admin.ask(SYNC, id=id_))["channel"]["templates"]
     assert [one["status"] for one in found] == ["APPROVED", "PENDING"]
+
+
+async def test_a_customer_sends_a_picture(desk: Desk, ports: Ports, live: Served) -> None:
+    id_ = await connected(desk, ports, live)
+    async with httpx.AsyncClient(base_url=live.url, trust_env=False, follow_redirects=True) as browser:
+
+        async def send(data: bytes, mime_type: str, **said: str) -> int:
+            form = {"phone": "5511966665555", "name": "Bia", **said}
+            files = {"picture": ("minha foto.png", data, mime_type)}
+            answer = await browser.post("/dev/whatsapp", params={"channel": id_}, data=form, files=files)
+            return answer.status_code
+
+        picture = PNG + bytes(range(256)) * 8 + b"\r\n--\r\n"
+        assert await send(picture, "image/png", text="Veja <b>") == 200
+        assert await send(PNG, "image/png", text="") == 200
+        assert await send(PNG, "image/svg+xml") == 413
+        assert await send(PNG + b"\0" * (5 << 20), "image/png") == 413
+        assert await send(PNG + b"\0" * (6 << 20), "image/png") == 413
+        assert await send(b"", "image/png", text="") == 400
+        due = await rows(desk, ports, DueMedium)
+        sources = ports.adapters[MediaSource]
+        fetched = [await media.fetch_medium(ports, sources, desk.organization.id, row.id) for row in due]
+        talk = (await browser.get("/dev/whatsapp/talk", params={"channel": id_, "phone": "5511966665555"})).text
+    said, files = await rows(desk, ports, Message), await rows(desk, ports, Attachment)
+    assert (fetched, [row.text for row in said]) == ([True, True], ["Veja <b>", None])
+    assert await ports.files.read(files[0].storage_key) == picture
+    assert [file.mime_type for file in files] == ["image/png", "image/png"]
+    assert talk.count("📎") == 2
+    assert "Veja &lt;b&gt;</p>" in talk
+
+
+async def rows(desk: Desk, ports: Ports, model: Any) -> list[Any]:
+    async with ports.database.session(desk.organization.id) as session:
+        return list((await session.execute(select(model).order_by(col(model.id)))).scalars())
 
 
 async def status(desk: Desk, ports: Ports, message_id: object) -> str:

@@ -19,6 +19,7 @@ from pytake_gql.desk.contacts.models import ContactRedirect, ContactTag
 from pytake_gql.desk.conversations.models import ConversationTag
 from pytake_gql.desk.deliveries.models import DueMedium
 from pytake_gql.desk.queues.models import Queue, QueueSkill, RoutingStrategy
+from pytake_gql.desk.receipts.models import DueReceipt
 from pytake_gql.desk.routing.models import RoutingDecision
 from pytake_gql.desk.tags.models import Tag
 from pytake_gql.insight.notifications.models import Notification, NotificationKind
@@ -135,6 +136,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     template = _template(channel)
     await make.save(organization.id, template)
     await make.save(organization.id, _medium(make, id_of(active), id_of(message), channel.id))
+    await make.save(organization.id, _receipt(make, id_of(active), id_of(message), channel.id))
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
     conversation, contact = id_of(active), await _contact(boss, active)
     notification = _notification(make, admin.member.id, conversation, channel.id)
@@ -211,6 +213,17 @@ def _medium(make: Factory, conversation_id: UUID, message_id: UUID, channel_id: 
         message_id=message_id,
         channel_id=channel_id,
         reference=f"https://lookaside.fbsbx.com/{uuid4().hex}",
+        due_at=make.ports.clock.now() + timedelta(days=30),
+    )
+
+
+def _receipt(make: Factory, conversation_id: UUID, message_id: UUID, channel_id: UUID) -> DueReceipt:
+    """What is told long after the walk."""
+    return DueReceipt(
+        id=conversation_id,
+        conversation_id=conversation_id,
+        message_id=message_id,
+        channel_id=channel_id,
         due_at=make.ports.clock.now() + timedelta(days=30),
     )
 

@@ -1,4 +1,4 @@
-"""Instagram Messaging: sending."""
+"""Instagram Messaging: sending, and telling what was read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.desk.channels.ports import Account, AnswerLost
 from pytake_gql.desk.conversations.ports import Outgoing
 from pytake_gql.desk.deliveries.ports import Fetched
+from pytake_gql.desk.receipts.ports import Seen
 
 MOST_QUICK_REPLIES = 13
 LONGEST_TITLE = 20
@@ -35,6 +36,11 @@ class Instagram:
             return str(answer["message_id"])
         except KeyError as error:
             raise AnswerLost("The answer names no message.") from error
+
+    async def mark_read(self, seen: Seen) -> None:
+        """The whole thread: Instagram asks for no message."""
+        body = {"recipient": {"id": seen.address.recipient}, "sender_action": "mark_seen"}
+        await self._graph.post(seen.address.account, f"{seen.address.account.settings['accountId']}/messages", body)
 
 
 def content(message: Outgoing) -> dict[str, Any]:

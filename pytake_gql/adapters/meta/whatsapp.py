@@ -1,4 +1,4 @@
-"""WhatsApp Cloud API: sending, and reading templates."""
+"""WhatsApp Cloud API: sending, telling what was read, and reading templates."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from pytake_gql.desk.channels import kinds
 from pytake_gql.desk.channels.ports import Account, AnswerLost, ProviderFailed, ProviderTemplate
 from pytake_gql.desk.conversations.ports import Address, Outgoing, OutgoingFile, TemplateMessage
 from pytake_gql.desk.deliveries.ports import Fetched, MediumTooLarge
+from pytake_gql.desk.receipts.ports import Seen
 from pytake_gql.kernel.files import Files
 
 MOST_BUTTONS = 3
@@ -47,6 +48,10 @@ class WhatsApp:
             return str(answer["messages"][0]["id"])
         except (KeyError, IndexError, TypeError) as error:
             raise AnswerLost("The answer names no message.") from error
+
+    async def mark_read(self, seen: Seen) -> None:
+        body = {"messaging_product": "whatsapp", "status": "read", "message_id": seen.provider_message_id}
+        await self._graph.post(seen.address.account, f"{seen.address.account.settings['phoneNumberId']}/messages", body)
 
     async def fetch(self, account: Account, reference: str, *, most_bytes: int) -> Fetched:
         if not kinds.is_meta_id(reference):

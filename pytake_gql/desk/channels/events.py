@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pytake_gql.kernel.events import Event
@@ -17,10 +18,13 @@ class ChannelDeleted(Event):
     entity: ClassVar[str] = "Channel"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelFailed(Event):
-    """Its provider lets nothing pass any more."""
+    """Its provider lets nothing pass any more; told once until it works again."""
 
     entity: ClassVar[str] = "Channel"
+
+    reason: str
 
 
 class ChannelTemplatesSynced(Event):

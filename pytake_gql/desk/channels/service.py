@@ -124,7 +124,7 @@ async def fail(uow: UnitOfWork, channel_id: UUID, reason: str) -> None:
     channel = await get(uow, channel_id)
     changes = change(channel, {"status": ChannelStatus.ERROR, "last_error": reason[:_LONGEST_ERROR]})
     if "status" in changes:
-        uow.emit(ChannelFailed(entity_id=channel_id, changes=changes))
+        uow.emit(ChannelFailed(entity_id=channel_id, changes=changes, reason=reason[:_LONGEST_ERROR]))
 
 
 async def recover(uow: UnitOfWork, channel_id: UUID) -> None:

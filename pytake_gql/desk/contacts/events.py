@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
@@ -30,7 +31,11 @@ class ContactErased(Event):
     entity: ClassVar[str] = "Contact"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ContactsImported(Event):
     """Many at once; those that were made or changed are not told one by one."""
 
     entity: ClassVar[str] = "Organization"
+
+    updated_ids: Sequence[UUID]
+    """Those that were known before."""

@@ -106,7 +106,11 @@ class RejectedRow:
 
 @object_type
 class ImportContactsPayload:
-    """What became of the rows."""
+    """What became of the rows.
+
+    Of a file that is sent in parts each answer tells how far it is. A part that is sent again, because its answer was
+    lost, updates the contacts that it made; rows with neither phone nor e-mail address make new ones.
+    """
 
     created: int = 0
     """How many contacts are new."""

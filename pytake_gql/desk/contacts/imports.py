@@ -55,7 +55,7 @@ async def import_csv(uow: UnitOfWork, table: str) -> Imported:
     )
     counts = {"created": len(new), "updated": len(known), "rejected": len(rejected)}
     told = {name: {"from": None, "to": count} for name, count in counts.items()}
-    uow.emit(ContactsImported(entity_id=uow.organization_id, changes=told))
+    uow.emit(ContactsImported(entity_id=uow.organization_id, changes=told, updated_ids=list(known)))
     return Imported(len(new), len(known), sorted(rejected, key=lambda one: one.line))
 
 

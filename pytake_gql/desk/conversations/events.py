@@ -60,5 +60,14 @@ class MessageSent(ConversationEvent):
     message_id: UUID
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversationRead(ConversationEvent):
+    """Its assignee has read what came after the one seq, up to the other."""
+
+    is_audited: ClassVar[bool] = False
+    after_seq: int
+    seq: int
+
+
 class ConversationChanged(ConversationEvent):
     """Subject, priority or rating became another."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import strawberry
 
-from pytake_gql.desk.conversations import messages, models, queries
+from pytake_gql.desk.conversations import messages, models, news, queries
 from pytake_gql.desk.conversations.nodes import Conversation, Message, find_conversation, listed
 from pytake_gql.desk.conversations.scope import authority_of
 from pytake_gql.desk.conversations.timeline import conversation_topic, typing_topic
@@ -34,7 +34,7 @@ enum_type(models.SlaTarget)
 class ConversationEvent:
     """Something that happened in a conversation; conversation is as it stands now."""
 
-    row: strawberry.Private[models.TimelineEntry]
+    row: strawberry.Private[models.TimelineEntry | news.Entry]
     conversation_id: strawberry.ID
     """Where it happened."""
     seq: int
@@ -191,7 +191,7 @@ EVENT_TYPES: list[type[Any]] = [
 ]
 
 
-def event(entry: models.TimelineEntry) -> Any:
+def event(entry: models.TimelineEntry | news.Entry) -> Any:
     """The GraphQL event of a timeline entry."""
     common: dict[str, Any] = {
         "row": entry,
@@ -255,16 +255,16 @@ class ConversationSubscription:
         typists: Paced[str, str] = Paced()
         async with follow(info.context, conversation_topic(id_), typing_topic(id_), at=begin) as turns:
             async for heard in turns:
-                if (news := await _news(info, id_, turns.at)) is None:
+                if (told := await _news(info, id_, turns.at)) is None:
                     return
-                for told in (str(wake.data) for wake in heard if wake.topic == typing_topic(id_)):
-                    typists.put(told.rpartition(":")[0], told)
+                for typed in (str(wake.data) for wake in heard if wake.topic == typing_topic(id_)):
+                    typists.put(typed.rpartition(":")[0], typed)
                 if typist := typists.take():
                     yield typing(id_, typist)
-                for entry in news.entries:
+                for entry in told.entries:
                     turns.at = entry.seq
                     yield event(entry)
-                turns.come_back(0.0 if news.has_more else typists.wait_seconds)
+                turns.come_back(0.0 if told.has_more else typists.wait_seconds)
 
 
 def typing(conversation_id: UUID, told: str) -> TypingChanged:
@@ -278,21 +278,21 @@ def typing(conversation_id: UUID, told: str) -> TypingChanged:
     )
 
 
-async def _news(info: Info, conversation_id: UUID, seq: int) -> queries.News | None:
+async def _news(info: Info, conversation_id: UUID, seq: int) -> news.News | None:
     """What is to be pushed, read once for all who may see the same; None once the caller may no longer see it.
 
     What the pushed events show needs no other read.
     """
     context, principal = info.context, info.context.principal
     key = ("conversation", conversation_id, seq, authority_of(principal))
-    news = await context.share(key, lambda session: queries.news(session, principal, conversation_id, seq, _CHUNK))
-    if news is not None:
-        context.remember_as_caller(queries.visible, {conversation_id: news.conversation})
-        context.remember(messages.by_ids, news.messages)
-    return news
+    found = await context.share(key, lambda session: news.read(session, principal, conversation_id, seq, _CHUNK))
+    if found is not None:
+        context.remember_as_caller(queries.visible, {conversation_id: found.conversation})
+        context.remember(messages.by_ids, found.messages)  # type: ignore[arg-type]
+    return found
 
 
-async def _message_of(info: Info, entry: models.TimelineEntry) -> Message:
+async def _message_of(info: Info, entry: models.TimelineEntry | news.Entry) -> Message:
     row = await info.context.load(messages.by_ids, entry.message_id) if entry.message_id else None
     if row is None:
         raise NotFound

@@ -10,7 +10,7 @@ from pytake_gql.desk.attachments import service as files
 from pytake_gql.desk.attachments.graphql import Attachment
 from pytake_gql.desk.channels.graphql import Channel, find_channel
 from pytake_gql.desk.contacts.graphql import Contact, load_contact
-from pytake_gql.desk.conversations import enclosures, messages, models, queries, window
+from pytake_gql.desk.conversations import enclosures, messages, models, news, queries, window
 from pytake_gql.desk.departments.graphql import Department, find_department
 from pytake_gql.desk.queues import service as queues
 from pytake_gql.desk.queues.graphql import Queue, find_queue
@@ -58,7 +58,7 @@ class ReplyWindow:
 class Message(Node):
     """Something that was said in a conversation, or noted beside it."""
 
-    row: strawberry.Private[models.Message]
+    row: strawberry.Private[models.Message | news.Said]
     seq: int
     """That of its MessageAdded in the conversation's timeline."""
     direction: models.MessageDirection
@@ -74,14 +74,14 @@ class Message(Node):
     status: models.MessageStatus
     """RECEIVED for an inbound message, SENT for a note."""
     error: str | None
-    """Why the channel did not take it."""
+    """Why the channel did not take it; null while it is still tried."""
     reply_to_id: strawberry.ID | None
     """The message that it answers."""
     created_at: datetime
     """When it was stored."""
 
     @classmethod
-    def of(cls, row: models.Message) -> Self:
+    def of(cls, row: models.Message | news.Said) -> Self:
         return cls(
             id=strawberry.ID(global_id("Message", row.id)),
             row=row,
@@ -92,7 +92,7 @@ class Message(Node):
             options=[MessageOption(**option) for option in row.options],
             is_note=row.is_note,
             status=row.status,
-            error=row.error,
+            error=None if row.status is models.MessageStatus.QUEUED else row.error,
             reply_to_id=strawberry.ID(global_id("Message", row.reply_to_id)) if row.reply_to_id else None,
             created_at=row.created_at,
         )
@@ -248,7 +248,7 @@ class Conversation(Node):
         return ReplyWindow(is_open=found.is_open, closes_at=found.closes_at)
 
 
-async def load_attachments(info: Info, row: models.Message) -> list[Attachment]:
+async def load_attachments(info: Info, row: models.Message | news.Said) -> list[Attachment]:
     """Of all the messages that this operation shows, at once; of one that has none, without looking."""
     found = await info.context.load(files.of_messages, row.id) if row.has_attachments else None
     return [Attachment.of(info, file) for file in found or []]

@@ -22,14 +22,14 @@ async def compose(uow: UnitOfWork, message: Message, channel: Channel, files: Fi
     attachments = await enclosures.outgoing(session, files, message, uow.now())
     if not kinds.KINDS[channel.kind].has_provider:
         return Outgoing(message.organization_id, message.id, message.text or "", attachments=attachments)
-    recipient = await _recipient(session, message)
-    if recipient is None:
+    to = await recipient(session, message)
+    if to is None:
         return None
     return Outgoing(
         message.organization_id,
         message.id,
         message.text or "",
-        address=Address(await channels.account(session, uow.settings, channel), recipient),
+        address=Address(await channels.account(session, uow.settings, channel), to),
         attachments=attachments,
         reply_to=await _replied(session, message),
         options=tuple(Option(**option) for option in message.options),
@@ -38,7 +38,7 @@ async def compose(uow: UnitOfWork, message: Message, channel: Channel, files: Fi
     )
 
 
-async def _recipient(session: AsyncSession, message: Message) -> str | None:
+async def recipient(session: AsyncSession, message: Message) -> str | None:
     """Whom the contact was on that channel last."""
     statement = (
         select(ContactIdentity.external_id)

@@ -1,18 +1,21 @@
-"""Whose conversations they are: what becomes of them when their contact is merged or erased (D30).
+"""Whose conversations they are: what becomes of them when their contact is changed, merged or erased (D30).
 
 Each listens while the contacts' rows are locked, and locks conversations after them.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import col
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import col, select
 
 from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.contacts import service as contacts
-from pytake_gql.desk.contacts.events import ContactErased, ContactMerged
+from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactsImported, ContactUpdated
+from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations import messages, service
 from pytake_gql.desk.conversations.locks import lock_all_of
 from pytake_gql.desk.conversations.models import (
@@ -31,6 +34,17 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.organizations import service as organizations
 
 
+async def on_contact_updated(uow: UnitOfWork, event: ContactUpdated) -> None:
+    """Whoever has one of its conversations on the screen is told to read the contact again (G7)."""
+    await _tell_changed(uow, Conversation.contact_id == event.entity_id)
+
+
+async def on_contacts_imported(uow: UnitOfWork, event: ContactsImported) -> None:
+    """As for one, in their open conversations: of thousands of contacts nobody looks at every old one."""
+    theirs = col(Conversation.contact_id) == sa.any_(sa.cast(list(event.updated_ids), ARRAY(sa.Uuid)))
+    await _tell_changed(uow, sa.and_(theirs, col(Conversation.status) != ConversationStatus.CLOSED))
+
+
 async def on_contact_merged(uow: UnitOfWork, event: ContactMerged) -> None:
     """All go to the contact kept; of two that are open on one channel the older is closed with a note."""
     held = await lock_all_of(uow, [event.entity_id, event.merged_id])
@@ -42,9 +56,8 @@ async def on_contact_merged(uow: UnitOfWork, event: ContactMerged) -> None:
     # The unique index allows one open at a time: the older is closed before the other one comes.
     await uow.session.flush()
     for conversation in held:
-        if conversation.contact_id == event.merged_id:
-            conversation.contact_id, conversation.contact_name = event.entity_id, event.name
-            record(uow, conversation, TimelineKind.CHANGED)
+        conversation.contact_id, conversation.contact_name = event.entity_id, event.name
+        record(uow, conversation, TimelineKind.CHANGED)
 
 
 async def on_contact_erased(uow: UnitOfWork, event: ContactErased) -> None:
@@ -63,6 +76,18 @@ async def on_contact_erased(uow: UnitOfWork, event: ContactErased) -> None:
         visitor = VisitorPrincipal(uow.organization_id, identity.channel_id, identity.external_id)
         await attachments.erase_uploads_of(uow, visitor)
     await _empty(uow, ids)
+    await _retell(uow, held)
+
+
+async def _tell_changed(uow: UnitOfWork, criterion: Any) -> None:
+    """In the conversations that fit, whose contacts' rows are locked before."""
+    await uow.session.flush()
+    statement = select(Conversation, Contact.name).join(Contact, col(Contact.id) == Conversation.contact_id)
+    statement = statement.where(criterion).order_by(col(Conversation.id)).with_for_update(of=Conversation)
+    locked = await uow.session.execute(statement, execution_options={"populate_existing": True})
+    for conversation, name in locked.all():
+        conversation.contact_name = name
+        record(uow, conversation, TimelineKind.CHANGED)
 
 
 def _open_twice(held: Sequence[Conversation]) -> Iterator[tuple[Conversation, Conversation]]:
@@ -101,3 +126,16 @@ async def _empty(uow: UnitOfWork, conversation_ids: Sequence[UUID]) -> None:
     await uow.session.execute(
         told.values(data=col(TimelineEntry.data).op("-")("note")).execution_options(synchronize_session=False)
     )
+
+
+async def _retell(uow: UnitOfWork, held: Sequence[Conversation]) -> None:
+    """Whoever shows what was said reads it again, and finds nothing."""
+    conversations = {conversation.id: conversation for conversation in held}
+    statement = (
+        select(Message.id, Message.conversation_id, Message.status)
+        .where(col(Message.conversation_id).in_(conversations))
+        .order_by(col(Message.conversation_id), col(Message.seq))
+    )
+    for id_, conversation_id, status in (await uow.session.execute(statement)).all():
+        told = {"message_status": MessageStatus(status).value}
+        record(uow, conversations[conversation_id], TimelineKind.MESSAGE_STATUS_CHANGED, message_id=id_, data=told)

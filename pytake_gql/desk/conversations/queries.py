@@ -1,6 +1,6 @@
 """The hot reads: explicit columns, keyset pages on indexes that start with the organization (speed.md)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -175,51 +175,6 @@ async def timeline(session: AsyncSession, conversation_id: UUID, window: Window)
     statement: Any = select(TimelineEntry).where(*criteria)
     rows = await fetch_rows(session, statement, (Key(col(TimelineEntry.seq)),), window)
     return Listing(rows.map(lambda row: row[0]), _counter(criteria, TimelineEntry))
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What happened in a conversation after a seq, and the conversation and its messages as they stand now."""
-
-    conversation: Any
-    """A row of `SHOWN`."""
-    entries: Sequence[TimelineEntry]
-    messages: Mapping[UUID, Message]
-    has_more: bool
-
-
-async def news(
-    session: AsyncSession, principal: Principal, conversation_id: UUID, seq: int, at_most: int
-) -> News | None:
-    """None when the caller may not see it now.
-
-    The conversation is read first, and nothing later than its last seq is told with it: what comes meanwhile has a
-    wake-up of its own.
-    """
-    row = (await visible(session, principal, [conversation_id])).get(conversation_id)
-    if row is None:
-        return None
-    last = min(row.last_seq, seq + at_most)
-    told = await _told(session, conversation_id, seq, last - seq) if last > seq else ()
-    said = {message.id: message for _, message in told if message is not None}
-    return News(row, [entry for entry, _ in told], said, has_more=last < row.last_seq)
-
-
-async def _told(
-    session: AsyncSession, conversation_id: UUID, seq: int, at_most: int
-) -> Sequence[tuple[TimelineEntry, Message | None]]:
-    """The next events, each with its message."""
-    is_its_message = sa.and_(
-        col(Message.organization_id) == TimelineEntry.organization_id, col(Message.id) == TimelineEntry.message_id
-    )
-    statement = (
-        select(TimelineEntry, Message)
-        .outerjoin(Message, is_its_message)
-        .where(TimelineEntry.conversation_id == conversation_id, TimelineEntry.seq > seq)
-        .order_by(col(TimelineEntry.seq))
-        .limit(at_most)
-    )
-    return [(row[0], row[1]) for row in await session.execute(statement)]
 
 
 async def entries_after(

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from pytake_gql.desk.conversations import service
+from pytake_gql.desk.conversations.events import ConversationRead
 from pytake_gql.desk.conversations.models import Conversation, Message, MessageDirection, TimelineKind
 from pytake_gql.desk.conversations.timeline import actor_id, record
 from pytake_gql.kernel.errors import UserErrorCode, refuse
@@ -19,6 +20,7 @@ async def mark_read(uow: UnitOfWork, conversation_id: UUID, seq: int) -> Convers
         refuse(UserErrorCode.INVALID, "The conversation has no such event.", "seq")
     is_assignee = conversation.assignee_id is not None and conversation.assignee_id == actor_id(uow)
     if is_assignee and seq > conversation.read_seq:
+        uow.emit(ConversationRead(entity_id=conversation.id, after_seq=conversation.read_seq, seq=seq))
         conversation.read_seq = seq
         conversation.unread_count = await _unread(uow, conversation)
         record(uow, conversation, TimelineKind.CHANGED)

@@ -1,6 +1,6 @@
 """Queues and inboxes, live: a snapshot, then what changes, and a snapshot again whenever in doubt (house.md §4)."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
@@ -198,12 +198,13 @@ async def _newest(info: Info, *, mine: bool) -> datetime | None:
 async def _inbox_changes(info: Info, heard: Iterable[Wake], *, mine: bool) -> list[Any]:
     member = info.context.member
     sees_all = not mine and member.scope is ConversationScope.ORGANIZATION
-    past = {UUID(parts[0]): parts for wake in heard if (parts := str(wake.data).split(":"))}
+    past = _past(heard)
     async with info.context.read() as session:
         rows = await conversations.visible(session, member, list(past))
         shown = {id_ for id_, row in rows.items() if not mine or row.assignee_id == member.member_id}
         # From who sees all, nothing ever leaves; and only others have to say who they are.
-        gone = [] if sees_all else await _left(session, member, [past[id_] for id_ in past if id_ not in shown], mine)
+        hidden = [id_ for id_ in past if id_ not in shown]
+        gone = [] if sees_all else await _left(session, member, {id_: past[id_] for id_ in hidden}, mine)
         # A wake-up proves nothing: what it names is told only if it is a conversation of the organization.
         left = await service.by_ids(session, gone) if gone else {}
     updates: list[Any] = []
@@ -215,14 +216,26 @@ async def _inbox_changes(info: Info, heard: Iterable[Wake], *, mine: bool) -> li
     return updates
 
 
+def _past(heard: Iterable[Wake]) -> dict[UUID, list[tuple[str, str]]]:
+    """Each conversation that is named, and every (assignee, queue) that it had on its way to where it is now."""
+    past: dict[UUID, list[tuple[str, str]]] = {}
+    for wake in heard:
+        id_, _, had = str(wake.data).partition(":")
+        if id_:
+            assignee, _, queue = had.partition(":")
+            past.setdefault(UUID(id_), []).append((assignee, queue))
+    return past
+
+
 async def _left(
-    session: AsyncSession, member: MemberPrincipal, hidden: Iterable[Sequence[str]], mine: bool
+    session: AsyncSession, member: MemberPrincipal, hidden: Mapping[UUID, Sequence[tuple[str, str]]], mine: bool
 ) -> list[UUID]:
-    """Those of (conversation, assignee, queue as it was) that were in the inbox before: only of them it is news."""
+    """Those that were in the inbox before: only of them it is news."""
     serves = await queues.queue_ids_of(session, member.member_id)
     is_of_queues = not mine and member.scope is ConversationScope.QUEUES
     return [
-        UUID(conversation)
-        for conversation, assignee, queue in hidden
-        if (assignee and UUID(assignee) == member.member_id) or (is_of_queues and queue and UUID(queue) in serves)
+        conversation
+        for conversation, past in hidden.items()
+        if any(assignee and UUID(assignee) == member.member_id for assignee, _ in past)
+        or (is_of_queues and any(queue and UUID(queue) in serves for _, queue in past))
     ]

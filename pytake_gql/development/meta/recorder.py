@@ -6,8 +6,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from email import policy
-from email.parser import BytesParser
 from typing import Final
 from uuid import uuid4
 
@@ -18,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pytake_gql.development.meta import payloads, rules
+from pytake_gql.development.meta import forms, payloads, rules
 from pytake_gql.development.meta.payloads import Json
 
 PER_SECOND = 80
@@ -47,6 +45,8 @@ class Line:
     verify_token: str = ""
     webhook_url: str = ""
     templates: list[Json] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    """What was told to be read: ids of WhatsApp's messages, contacts of Instagram."""
     sent: list[Json] = field(default_factory=list)
     """What was taken, in order, each with the id that it was given under `id`."""
     taken_at: list[tuple[float, str]] = field(default_factory=list)
@@ -131,6 +131,8 @@ class Recorder:
     def _answer(self, line: Line, body: Json) -> Response:
         """Takes the message or refuses it, as Meta would."""
         is_whatsapp = body.get("messaging_product") == "whatsapp"
+        if rules.is_receipt(body):
+            return self._see(line, body, is_whatsapp=is_whatsapp)
         to = str((body.get("to") or body.get("recipient")) if is_whatsapp else body["recipient"]["id"])
         wrong = rules.broken(body, line.templates, line.media) or (
             self._throttled(line, to) if self.is_throttling else None
@@ -145,6 +147,14 @@ class Recorder:
         self._report(line, taken, to)
         contacts, messages = [{"input": to, "wa_id": to}], [{"id": taken["id"]}]
         return JSONResponse({"messaging_product": "whatsapp", "contacts": contacts, "messages": messages})
+
+    @staticmethod
+    def _see(line: Line, body: Json, *, is_whatsapp: bool) -> Response:
+        """That the business has read what a contact wrote."""
+        if (wrong := rules.broken_receipt(body)) is not None:
+            return refusal(*wrong)
+        line.seen.append(body["message_id"] if is_whatsapp else body["recipient"]["id"])
+        return JSONResponse({"success": True} if is_whatsapp else {"recipient_id": body["recipient"]["id"]})
 
     async def _list(self, request: Request) -> Response:
         line = await self._line(request, business_account_id=request.path_params["account"])
@@ -253,10 +263,8 @@ class Recorder:
 
 def _form(content_type: str, body: bytes) -> Medium:
     """The file of a multipart form."""
-    read = BytesParser(policy=policy.HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
-    [file] = [part for part in read.iter_parts() if part.get_filename()]
-    data = file.get_payload(decode=True)
-    return Medium(data if isinstance(data, bytes) else b"", file.get_content_type(), file.get_filename())
+    [file] = [field_ for field_ in forms.fields(content_type, body) if field_.file_name]
+    return Medium(file.data, file.mime_type, file.file_name)
 
 
 def sign(secret: str, body: bytes) -> str:

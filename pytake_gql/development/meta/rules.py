@@ -37,6 +37,19 @@ def broken(body: Json, templates: Sequence[Json], media: Container[str] = ()) ->
     return None
 
 
+def is_receipt(body: Json) -> bool:
+    """Whether it tells that a contact's words were read."""
+    return "status" in body or "sender_action" in body
+
+
+def broken_receipt(body: Json) -> Refused | None:
+    if body.get("messaging_product") == "whatsapp":
+        is_well = body["status"] == "read" and str(body.get("message_id", "")).startswith("wamid.")
+    else:
+        is_well = body["sender_action"] == "mark_seen" and bool(body.get("recipient", {}).get("id"))
+    return None if is_well and "message" not in body else (400, 100, "Invalid parameter")
+
+
 def broken_upload(mime_type: str, size: int) -> Refused | None:
     kind = _TYPES.get(mime_type)
     if kind is None:

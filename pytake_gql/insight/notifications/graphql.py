@@ -56,7 +56,9 @@ class Notification(Node):
 
     @field
     async def body(self, info: Info) -> str | None:
-        """Who wrote last or waits, while the member may see the conversation."""
+        """Who wrote last or waits, while the member may see the conversation; why a channel failed."""
+        if self.row.reason is not None:
+            return self.row.reason
         seen = await self.conversation(info)
         contact = await seen.contact(info) if seen else None
         return contact.name if contact else None

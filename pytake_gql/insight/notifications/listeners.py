@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from pytake_gql.desk.channels.events import ChannelFailed
 from pytake_gql.desk.conversations.events import ConversationAssigned, MessageReceived
 from pytake_gql.desk.conversations.models import (
     Conversation,
@@ -26,6 +27,9 @@ from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.principal import Role
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.models import Member
+
+_NOTHING = dict.fromkeys(("conversation_id", "number", "target", "channel_id", "reason"))
+"""What a notification is not about: rows of one transaction are written together, so that all name the same columns."""
 
 
 async def on_assigned(uow: UnitOfWork, event: ConversationAssigned) -> None:
@@ -81,6 +85,14 @@ async def on_sla_breached(uow: UnitOfWork, event: SlaBreached) -> None:
         _tell(uow, member_id, NotificationKind.SLA_BREACHED, conversation.id, conversation.number, target=event.target)
 
 
+async def on_channel_failed(uow: UnitOfWork, event: ChannelFailed) -> None:
+    """The org admins, whoever's act it was that showed it."""
+    told = {"kind": NotificationKind.CHANNEL_FAILED, "channel_id": event.entity_id, "reason": event.reason}
+    for admin_id in await _admins(uow):
+        uow.append(Notification, {**_NOTHING, "member_id": admin_id, "created_at": uow.now(), **told})
+        uow.wake(topic(admin_id))
+
+
 async def on_queue_unroutable(uow: UnitOfWork, event: QueueUnroutable) -> None:
     """The org admins, each of one conversation of the queue at a time, and of each conversation once (D14)."""
     await one_at_a_time(uow, f"unroutable {event.entity_id}")
@@ -133,7 +145,7 @@ def _tell(
     if member_id == actor_id(uow) and kind is not NotificationKind.SLA_BREACHED:
         return
     told = _written(uow, member_id, kind, conversation_id, number)
-    uow.append(Notification, {**told, "target": target})
+    uow.append(Notification, {**_NOTHING, **told, "target": target})
     uow.wake(topic(member_id))
 
 

@@ -55,6 +55,8 @@ class Notification(TenantModel, table=True):
     kind: NotificationKind = Field(sa_type=text_enum(NotificationKind))
     conversation_id: UUID | None = None
     channel_id: UUID | None = None
+    reason: str | None = Field(default=None, max_length=1000)
+    """What the provider said, under CHANNEL_FAILED: it stays when the channel works again."""
     number: int | None = None
     """The conversation's."""
     target: SlaTarget | None = Field(default=None, sa_type=text_enum(SlaTarget))

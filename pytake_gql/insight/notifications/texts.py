@@ -7,6 +7,14 @@ from pytake_gql.kernel.translation import translate
 
 def title(row: Notification, locale: str) -> str:
     """One line, without names."""
+    match row.kind:
+        case NotificationKind.CHANNEL_FAILED:
+            return translate("A channel lets nothing pass any more", locale)
+        case _:
+            return _of_conversation(row, locale)
+
+
+def _of_conversation(row: Notification, locale: str) -> str:
     number = row.number
     match row.kind:
         case NotificationKind.ASSIGNED:

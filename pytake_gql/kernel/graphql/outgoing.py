@@ -15,6 +15,7 @@ from strawberry.http.exceptions import NonTextMessageReceived, WebSocketDisconne
 
 from pytake_gql.kernel import metrics
 from pytake_gql.kernel.graphql.calls import read_json, write_json
+from pytake_gql.kernel.waiting import Gate
 
 FRAME_BYTES = 64 * 1024
 BACKLOG_BYTES = 1024 * 1024
@@ -36,7 +37,7 @@ class Wire(Protocol):
     """The server's connection: written to without a task, a queue or a wait for each message."""
 
     transport: asyncio.Transport
-    writable: asyncio.Event
+    writable: Gate
     """Cleared while more waits in the transport's buffer than its limit."""
 
 
@@ -62,19 +63,26 @@ class Socket(AsyncWebSocketAdapter):
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
         """The messages; raises `NonTextMessageReceived`, or `BadUserInput` for what is no JSON."""
-        while True:
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            text = message.get("text")
-            if text is None:
-                raise NonTextMessageReceived
-            data = text.encode(errors="surrogatepass")
+        while (data := await self._receive()) is not None:
             if len(data) > FRAME_BYTES:
                 await self.close(TOO_BIG, "The message is larger than 64 kB.")
                 return
             if self.close_code is None:
-                yield read_json(data)
+                read = read_json(data)
+                del data
+                yield read
+                # While a socket waits for its next message, nothing of the last one is kept.
+                del read
+
+    async def _receive(self) -> bytes | None:
+        """The next message; None once the peer has left."""
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text: str | None = message.get("text")
+        if text is None:
+            raise NonTextMessageReceived
+        return text.encode(errors="surrogatepass")
 
     async def send_json(self, message: Mapping[str, Any]) -> None:
         """Raises `WebSocketDisconnected` where nobody listens any more."""

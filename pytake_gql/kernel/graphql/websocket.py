@@ -150,6 +150,7 @@ class Handler(BaseGraphQLTransportWSHandler[Context, None]):
             self.on_request_accepted()
             async for message in self.socket.iter_json():
                 await self.handle_message(message)
+                del message
         except WebSocketDisconnected:
             pass
         except NonTextMessageReceived:

@@ -196,6 +196,21 @@ async def test_d30_two_imports_of_one_table_at_once_make_each_contact_once(shop:
     assert len(await shop.known()) == 50
 
 
+async def test_a_file_in_parts_tells_with_each_how_far_it_is_and_a_part_may_be_sent_again(shop: Shop) -> None:
+    rows = [f"Ana {n},+55119876500{n:02}" for n in range(5)] + [
+        "Caio,liga",
+        "Ana 0,+5511987650000",
+        "Bia,+5511987650099",
+    ]
+    parts = [("name,phone", *rows[start : start + 3]) for start in range(0, len(rows), 3)]
+    told = [await shop.take(*part) for part in parts]
+    assert [(one["created"], one["updated"]) for one in told] == [(3, 0), (2, 0), (1, 1)]
+    assert [[row["line"] for row in one["rejected"]] for one in told] == [[], [4], []]
+    again = await shop.take(*parts[1])
+    assert (again["created"], again["updated"], [row["line"] for row in again["rejected"]]) == (0, 2, [4])
+    assert len(await shop.known()) == 6
+
+
 async def test_the_largest_table_takes_few_statements(shop: Shop) -> None:
     """A request of 256 kB, imported twice: made, then updated."""
     rows = [f"Cliente {n:04},+5511987{n:06},c{n:04}@example.com,{n % 7},{'rua ' * 7}{n:04}" for n in range(3_200)]

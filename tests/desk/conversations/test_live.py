@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytake_gql.desk.conversations import queries
+from pytake_gql.desk.conversations import news
 from pytake_gql.desk.conversations.scope import authority_of
 from pytake_gql.kernel.graphql import turns
 from pytake_gql.kernel.ids import global_id, uuid7
@@ -149,7 +149,7 @@ async def test_equal_subscribers_cost_one_read_an_event_and_another_authority_it
 ) -> None:
     row = await desk.make.conversation(desk.channel)
     id_, asked = conversation_id(row.id), list[ConversationScope]()
-    read = queries.news
+    read = news.read
 
     async def count(session: Any, principal: Any, *question: Any) -> Any:
         asked.append(principal.scope)
@@ -159,7 +159,7 @@ async def test_equal_subscribers_cost_one_read_an_event_and_another_authority_it
         tokens = [desk.agent.token] * 5 + [desk.admin.token] * 5
         sockets = [await open_.enter_async_context(following(live, token, id_)) for token in tokens]
         await asyncio.sleep(0.3)
-        monkeypatch.setattr(queries, "news", count)
+        monkeypatch.setattr(news, "read", count)
         await desk.agent.ask(SEND, input={"conversationId": id_, "text": "Oi"})
         told = await asyncio.gather(*(socket.update() for socket in sockets))
     assert told == [

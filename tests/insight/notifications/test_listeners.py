@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.conversations import jobs as conversations
 from pytake_gql.desk.conversations.models import Conversation
 from pytake_gql.desk.queues.models import RoutingStrategy
@@ -23,6 +24,7 @@ from tests.client import Client
 from tests.conftest import TravellingClock
 from tests.desk.desk import Desk, conversation_id, open_desk
 from tests.factories import Factory
+from tests.sockets import Served
 
 PULL = "mutation { pullNextConversation(input: {}) { conversation { id } } }"
 WRITE = "mutation ($text: String!) { sendVisitorMessage(input: {text: $text}) { userErrors { code } } }"
@@ -243,3 +245,41 @@ def _about(desk: Desk, conversation: UUID) -> Notification:
     return Notification(
         member_id=desk.agent_member.id, kind=NotificationKind.REPLIED, conversation_id=conversation, created_at=now
     )
+
+
+async def test_admins_are_told_once_of_a_channel_that_fails_and_again_when_it_fails_again(
+    desk: Desk, live: Served
+) -> None:
+    other, client = await desk.colleague(Role.ORG_ADMIN, serves=False)
+    await desk.make.member(desk.organization, Role.ORG_ADMIN, is_active=False)
+    document = """subscription { notifications { kind title body channel { id } conversation { id } } }"""
+    expired = "(#190) The access token has expired"
+    shown = {
+        "kind": "CHANNEL_FAILED",
+        "title": "A channel lets nothing pass any more",
+        "body": expired,
+        "channel": {"id": global_id("Channel", desk.channel.id)},
+        "conversation": None,
+    }
+
+    async def fail(reason: str) -> None:
+        async with desk.make.ports.units.of_system(desk.organization.id) as uow:
+            await channels.fail(uow, desk.channel.id, reason)
+
+    async with live.socket() as socket:
+        assert client.token
+        await socket.start(client.token)
+        await socket.send({"id": "1", "type": "subscribe", "payload": {"query": document}})
+        await asyncio.sleep(0.2)
+        await fail(expired)
+        await fail("(#190) Still expired")
+        assert {**shown, "title": "Um canal não deixa passar mais nada"} == await socket.update()
+    async with desk.make.ports.units.of_system(desk.organization.id) as uow:
+        await channels.recover(uow, desk.channel.id)
+    read = "{ notifications { nodes { kind title body channel { id } conversation { id } } } }"
+    for admin in (desk.admin, client):
+        assert (await admin.ask(read))["nodes"] == [shown]
+    assert await kinds(desk.agent) == []
+    await fail("Blocked")
+    assert [node["body"] for node in (await desk.admin.ask(read))["nodes"]] == ["Blocked", shown["body"]]
+    assert {row.member_id for row in await notifications(desk)} == {other.id} | await admins(desk)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from redis.asyncio import Redis
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from pytake_gql import app
@@ -44,6 +45,24 @@ async def end_session(ports: Ports, caller: SignedIn, *, told: bool) -> None:
         )
         if told:
             uow.wake(AUTHORITY_TOPIC, str(caller.session.id))
+
+
+async def test_a_socket_keeps_of_its_handshake_what_is_asked_for(doors: Served, agent: SignedIn) -> None:
+    """And goes straight to its door; another path has none."""
+    headers = {"cookie": "a=" + "b" * 3000, "accept-language": "pt-BR", "x-anything": "1"}
+    async with doors.socket(headers=headers) as socket:
+        await socket.start(agent.token)
+        open_ = doors.app.state.doorway.sockets._open
+        [handler] = [it for it in open_ if it.principal and it.principal.session_id == agent.session.id]
+        kept = set(handler._handshake.headers.keys())
+        assert kept == {"host", "accept-language", "user-agent"}
+        wire = handler.socket._wire
+        assert (len(wire.request.headers), len(wire.response.headers)) == (0, 0)
+        assert wire.app is doors.app.state.socket_door
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(f"ws://{doors.host}/elsewhere", subprotocols=["graphql-transport-ws"]):  # type: ignore[list-item]
+            pass
+    assert refused.value.response.status_code == 403
 
 
 async def test_queries_mutations_and_subscriptions_are_answered(doors: Served, agent: SignedIn) -> None:

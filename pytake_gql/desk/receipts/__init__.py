@@ -1,0 +1,1 @@
+"""Telling the provider that a member has read what a contact wrote."""
