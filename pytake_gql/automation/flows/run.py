@@ -14,10 +14,8 @@ from typing import Any, Self, TypeAlias
 from uuid import UUID
 
 from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
+from pytake_gql.automation.flows.templates import Value
 from pytake_gql.desk.conversations.models import ConversationPriority
-
-Value: TypeAlias = str | int | float | bool | None
-"""What a variable holds."""
 
 
 class Awaited(StrEnum):
@@ -254,5 +252,7 @@ class Step:
     state: RunState
     effects: tuple[Effect, ...] = ()
     path: tuple[Passed, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    """(node, name) of values that were asked for and not there: they are empty."""
     is_ignored: bool = False
     """The event did not fit what the run awaits: nothing is to be written."""
