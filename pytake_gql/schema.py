@@ -1,5 +1,6 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
+from pytake_gql.automation.flows.graphql import FlowMutation, FlowQuery
 from pytake_gql.desk.attachments.graphql import AttachmentMutation
 from pytake_gql.desk.attributes.graphql import ContactAttributeMutation, ContactAttributeQuery
 from pytake_gql.desk.canned_responses.graphql import CannedResponseMutation, CannedResponseQuery
@@ -48,6 +49,7 @@ class Query(
     ConversationQuery,
     CannedResponseQuery,
     VisitorQuery,
+    FlowQuery,
     AuditQuery,
     NotificationQuery,
 ):
@@ -71,6 +73,7 @@ class Mutation(
     CannedResponseMutation,
     RoutingMutation,
     VisitorMutation,
+    FlowMutation,
     NotificationMutation,
 ):
     """Everything that can be changed: one `input`, one payload with `userErrors`."""
