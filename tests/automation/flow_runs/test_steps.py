@@ -224,13 +224,13 @@ async def test_f3_a_reply_that_races_a_timeout_is_taken_once_or_too_late(
     for _ in range(200 if is_long else 6):
         clock.ahead = timedelta()
         talks = [await bot.visitor(version) for _ in range(5)]
-        await asyncio.gather(*(talk.say("Oi", is_drained=False) for talk in talks))
+        await asyncio.gather(*(talk.write("Oi") for talk in talks))
         await bot.drain()
         runs = [(await talk.run()).id for talk in talks]
         clock.advance(seconds=61)
         await asyncio.gather(
             *(jobs.step_flow_run(bot.ports, bot.organization_id, run_id) for run_id in runs),
-            *(talk.say("Bia", is_drained=False) for talk in talks),
+            *(talk.write("Bia") for talk in talks),
             *(jobs.step_flow_run(bot.ports, bot.organization_id, run_id) for run_id in runs),
         )
         await bot.drain()
@@ -263,10 +263,10 @@ async def test_f5_runs_of_version_1_end_as_version_1(bot: Bot, is_long: bool) ->
 
     first = await bot.publish(drawn("Versão 1"))
     talks = [await bot.visitor(first) for _ in range(100 if is_long else 10)]
-    await asyncio.gather(*(talk.say("Oi", is_drained=False) for talk in talks))
+    await asyncio.gather(*(talk.write("Oi") for talk in talks))
     await bot.drain()
     await bot.publish(drawn("Versão 2"), of=await bot.flow_of(first))
-    await asyncio.gather(*(talk.say("Bia", is_drained=False) for talk in talks))
+    await asyncio.gather(*(talk.write("Bia") for talk in talks))
     await bot.drain()
     assert {tuple((await talk.heard())[-1:]) for talk in talks} == {("Versão 1, Bia",)}
     newer = await bot.visitor()
@@ -362,7 +362,7 @@ async def test_d11_handoffs_to_one_member_at_once_never_go_above_the_capacity(bo
     to = {"memberId": global_id("Member", bot.desk.agent_member.id)}
     version = await bot.publish(graph({"s": "START", "g": ("HANDOFF", to)}, "s -> g"))
     talks = [await bot.visitor(version) for _ in range(10)]
-    await asyncio.gather(*(talk.say("Oi", is_drained=False) for talk in talks))
+    await asyncio.gather(*(talk.write("Oi") for talk in talks))
     runs = [(await talk.run()).id for talk in talks]
     assert (
         await asyncio.gather(*(jobs.step_flow_run(bot.ports, bot.organization_id, id_) for id_ in runs)) == [True] * 10
