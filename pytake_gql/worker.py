@@ -36,7 +36,7 @@ from pytake_gql.desk.sla import jobs as sla
 from pytake_gql.desk.sla import service as deadlines
 from pytake_gql.insight.notifications import service as notifications
 from pytake_gql.kernel import idempotency, tasks
-from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
+from pytake_gql.kernel.jobs import Job, JobQueue, Work, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.public_http import PublicHttp
 from pytake_gql.kernel.settings import Settings
@@ -55,7 +55,6 @@ _SWEPT_AT_MOST = 500
 _SWEPT_AT_ONCE = 10
 _LONGEST_PAUSE_SECONDS = 5.0
 
-Work: TypeAlias = Callable[..., Awaitable[object]]
 Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
 
 
@@ -69,10 +68,9 @@ def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]
         "record_breaches": lambda of, id_: sla.record_breaches(ports, UUID(of), UUID(id_)),
         "lose_member": lambda of, id_: members.lose_member(ports, UUID(of), UUID(id_)),
         "wake_conversation": lambda of, id_: conversations.wake_conversation(ports, UUID(of), UUID(id_)),
-        "route_queue": lambda of, id_: engine.route_queue(ports, UUID(of), UUID(id_)),
-        "route_member": lambda of, id_: engine.route_member(ports, UUID(of), UUID(id_)),
         "step_flow_run": lambda of, id_: flow_runs.step_flow_run(ports, UUID(of), UUID(id_)),
         "perform_flow_effect": lambda of, id_: flow_runs.perform_flow_effect(ports, world, UUID(of), UUID(id_)),
+        **engine.jobs(ports),
         "deliver_message": lambda of, id_: conversations.deliver_message(ports, channels, UUID(of), UUID(id_)),
     }
 
