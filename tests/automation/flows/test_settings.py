@@ -59,7 +59,8 @@ def test_the_schema_tells_the_ways_out_of_each_kind(kind: FlowNodeKind) -> None:
     rules: dict[str, Any] = {"rules": [{"left": "x", "operator": "IS_SET"}]}
     branches = [{"name": "a", **({"weight": 1} if kind is FlowNodeKind.RANDOM else rules)}]
     given = {"text": "?", "options": options, "branches": branches, "variable": "x", "type": "TEXT",
-             "value": 1, "seconds": 1, "method": "GET", "url": "https://example.com", "instruction": "?", "nodeId": "a"}  # fmt: skip
+             "value": 1, "seconds": 1, "method": "GET", "url": "https://example.com", "instruction": "?",
+             "nodeId": "a"}  # fmt: skip
     model = settings.BY_KIND[kind]
     known = {name: value for name, value in given.items() if name in model.model_json_schema()["properties"]}
     ways = model.model_validate_json(orjson.dumps(known)).ways if known else model().ways
