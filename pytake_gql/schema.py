@@ -1,5 +1,6 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
+from pytake_gql.automation.flow_runs.graphql import FlowRun
 from pytake_gql.automation.flows.graphql import FlowMutation, FlowQuery
 from pytake_gql.desk.attachments.graphql import AttachmentMutation
 from pytake_gql.desk.attributes.graphql import ContactAttributeMutation, ContactAttributeQuery
@@ -90,4 +91,4 @@ class Subscription(
     """Everything that can be followed live."""
 
 
-schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, RoutingDecision, SlaClock])
+schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, RoutingDecision, SlaClock, FlowRun])

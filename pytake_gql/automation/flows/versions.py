@@ -51,6 +51,16 @@ async def by_numbers(session: AsyncSession, keys: Sequence[tuple[UUID, int]]) ->
     return {(row.flow_id, row.number): row for row in (await session.execute(statement)).scalars()}
 
 
+async def graphs_by_ids(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, Graph]:
+    """By version; only those that this process does not know are read."""
+    wanted = list(ids)
+    known = {id_: _kept[id_] for id_ in wanted if id_ in _kept}
+    if len(known) < len(wanted):
+        missing = select(FlowVersion).where(col(FlowVersion.id).in_([id_ for id_ in wanted if id_ not in known]))
+        known |= {row.id: parsed(row) for row in (await session.execute(missing)).scalars()}
+    return known
+
+
 def parsed(version: FlowVersion) -> Graph:
     found = _kept.pop(version.id, None)
     _kept[version.id] = found = graph.parse(version.graph) if found is None else found

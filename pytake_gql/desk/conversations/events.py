@@ -18,6 +18,10 @@ class ConversationMoved(ConversationEvent):
     number: int
 
 
+class ConversationGivenToFlow(ConversationMoved):
+    """A flow speaks in it from now on: it is new."""
+
+
 class ConversationQueued(ConversationMoved):
     """It waits in a queue: new, handed back, or reopened."""
 
@@ -67,6 +71,14 @@ class ConversationRead(ConversationEvent):
     is_audited: ClassVar[bool] = False
     after_seq: int
     seq: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowSpoke(ConversationEvent):
+    """A flow said something to the contact: no answer of a member (D24)."""
+
+    is_audited: ClassVar[bool] = False
+    message_id: UUID
 
 
 class ConversationChanged(ConversationEvent):
