@@ -47,7 +47,10 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
             if (reopened := await _reopen(uow, last, channel.id, contact.id)) is not None:
                 return reopened
         elif (made := await begin(uow, channel, contact)) is not None:
-            await service.enqueue(uow, made, channel.queue_id)
+            if channel.flow_id is not None:
+                service.give_to_flow(uow, made, channel.queue_id)
+            else:
+                await service.enqueue(uow, made, channel.queue_id)
             return made
         # Another transaction has made one since we looked, or it was closed or moved since: look again.
         contact = await _present(uow, contact)

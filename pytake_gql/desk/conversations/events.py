@@ -18,6 +18,10 @@ class ConversationMoved(ConversationEvent):
     number: int
 
 
+class ConversationGivenToFlow(ConversationMoved):
+    """A flow speaks in it from now on: it is new."""
+
+
 class ConversationQueued(ConversationMoved):
     """It waits in a queue: new, handed back, or reopened."""
 
@@ -55,6 +59,14 @@ class MessageReceived(ConversationEvent):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MessageSent(ConversationEvent):
     """A member said something to the contact: notes are no messages to them."""
+
+    is_audited: ClassVar[bool] = False
+    message_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowSpoke(ConversationEvent):
+    """A flow said something to the contact: no answer of a member (D24)."""
 
     is_audited: ClassVar[bool] = False
     message_id: UUID

@@ -1,0 +1,67 @@
+"""What a run may know of its contact and its organization, read in the step's transaction."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from pytake_gql.automation.flow_runs.models import FlowRun
+from pytake_gql.automation.flows.graph import Graph
+from pytake_gql.automation.flows.kinds import FlowNodeKind
+from pytake_gql.automation.flows.run import Surroundings, Value
+from pytake_gql.desk.contacts.models import Contact
+from pytake_gql.desk.contacts.service import DEFAULT_COUNTRY
+from pytake_gql.desk.conversations.models import Conversation
+from pytake_gql.desk.queues.models import Queue
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.organizations import service as organizations
+from pytake_gql.tenancy.organizations.models import Organization
+
+
+async def of_run(uow: UnitOfWork, run: FlowRun, conversation: Conversation, graphs: Iterable[Graph]) -> Surroundings:
+    statement = (
+        select(Contact, Organization)
+        .join(Organization, col(Organization.id) == Contact.organization_id)
+        .where(Contact.id == conversation.contact_id)
+    )
+    contact, organization = (await uow.session.execute(statement)).one()
+    region = organization.holiday_region
+    return Surroundings(
+        now=uow.now(),
+        seed=run.id.int,
+        values=values(contact, conversation.number, organization),
+        is_open=await _hours(uow, organization, graphs),
+        region=region.partition("-")[0] if region else DEFAULT_COUNTRY,
+        locale=organization.locale,
+    )
+
+
+def values(contact: Contact, number: int, organization: Organization) -> dict[str, Value]:
+    """By their names in templates."""
+    known: dict[str, Value] = {
+        "contact.name": contact.name,
+        "contact.email": contact.email,
+        "contact.phone": contact.phone,
+        "conversation.number": number,
+        "organization.name": organization.name,
+    }
+    return known | {f"contact.attributes.{key}": value for key, value in contact.attributes.items()}
+
+
+async def _hours(uow: UnitOfWork, organization: Organization, graphs: Iterable[Graph]) -> Callable[[UUID | None], bool]:
+    """Whether the queues that these graphs ask for, and the organization, are open now."""
+    asked = {
+        node.settings.queue_id for it in graphs for node in it.nodes.values() if node.kind is FlowNodeKind.OPENING_HOURS
+    }
+    hours: dict[UUID | None, list[dict[str, Any]]] = {None: organization.opening_hours}
+    if named := asked - {None}:
+        statement = select(Queue.id, Queue.opening_hours).where(col(Queue.id).in_(named))
+        hours |= {row[0]: row[1] for row in await uow.session.execute(statement)}
+
+    def is_open(queue_id: UUID | None) -> bool:
+        # A queue that is gone since asks the organization's.
+        spans = hours.get(queue_id, organization.opening_hours)
+        return organizations.calendar_of(organization, spans).is_open(uow.now())
+
+    return is_open
