@@ -32,6 +32,8 @@ async def on_given_to_flow(uow: UnitOfWork, event: ConversationGivenToFlow) -> N
     if await service.live_in(uow, event.entity_id) is not None:
         return
     conversation = await _conversation(uow, event.entity_id)
+    if conversation.status is not ConversationStatus.BOT:
+        return  # that flow has come to its end already
     statement = select(Channel.flow_id).where(Channel.id == conversation.channel_id)
     flow_id = (await uow.session.execute(statement)).scalar_one()
     version = (await versions.published(uow.session, [flow_id])).get(flow_id) if flow_id else None

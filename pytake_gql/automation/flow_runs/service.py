@@ -60,8 +60,12 @@ async def start(
 
 def wake(uow: UnitOfWork, run: FlowRun) -> None:
     """A worker looks at it once this is committed."""
+    uow.enqueue(job(uow, run))
+
+
+def job(uow: UnitOfWork, run: FlowRun) -> Job:
     queue = JobQueue.BULK if run.is_bulk else JobQueue.INTERACTIVE
-    uow.enqueue(Job("step_flow_run", (str(uow.organization_id), str(run.id)), queue))
+    return Job("step_flow_run", (str(uow.organization_id), str(run.id)), queue)
 
 
 async def cancel(uow: UnitOfWork, conversation_id: UUID) -> None:
