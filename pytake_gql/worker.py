@@ -20,6 +20,10 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pytake_gql import bootstrap
+from pytake_gql.automation.ai.ports import Assistant
+from pytake_gql.automation.flow_runs import jobs as flow_runs
+from pytake_gql.automation.flow_runs import service as runs
+from pytake_gql.automation.flow_runs.outside import Outside
 from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.conversations import jobs as conversations
 from pytake_gql.desk.conversations import messages
@@ -34,6 +38,7 @@ from pytake_gql.insight.notifications import service as notifications
 from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.public_http import PublicHttp
 from pytake_gql.kernel.settings import Settings
 from pytake_gql.tenancy.mail import jobs as mail
 from pytake_gql.tenancy.mail.ports import Mailer
@@ -57,6 +62,7 @@ Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
 def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]:
     """Every job, by the name that it is enqueued under; arguments are ids as text."""
     sources: MediaSources = ports.adapters[MediaSource]
+    world = Outside(ports.adapters[PublicHttp], ports.adapters[Assistant])
     return {
         "fetch_medium": lambda of, id_: media.fetch_medium(ports, sources, UUID(of), UUID(id_)),
         "deliver_mail": lambda id_: mail.deliver_mail(ports, mailer, id_),
@@ -65,6 +71,8 @@ def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]
         "wake_conversation": lambda of, id_: conversations.wake_conversation(ports, UUID(of), UUID(id_)),
         "route_queue": lambda of, id_: engine.route_queue(ports, UUID(of), UUID(id_)),
         "route_member": lambda of, id_: engine.route_member(ports, UUID(of), UUID(id_)),
+        "step_flow_run": lambda of, id_: flow_runs.step_flow_run(ports, UUID(of), UUID(id_)),
+        "perform_flow_effect": lambda of, id_: flow_runs.perform_flow_effect(ports, world, UUID(of), UUID(id_)),
         "deliver_message": lambda of, id_: conversations.deliver_message(ports, channels, UUID(of), UUID(id_)),
     }
 
@@ -105,7 +113,17 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
             due = await media.due(session, ports.clock.now(), _SWEPT_AT_MOST)
         return [Job("fetch_medium", (str(of), str(id_))) for of, id_ in due]
 
-    return mails, unsent, snoozed, lost, missed, routable, unfetched
+    async def stepping() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await runs.due(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("step_flow_run", (str(of), str(id_))) for of, id_ in due]
+
+    async def unperformed() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await runs.due_effects(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("perform_flow_effect", (str(of), str(id_))) for of, id_ in due]
+
+    return mails, unsent, snoozed, lost, missed, routable, unfetched, stepping, unperformed
 
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:

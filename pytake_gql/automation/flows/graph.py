@@ -11,7 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from pytake_gql.automation.flows.faults import blame_settings
-from pytake_gql.automation.flows.fields import Settings
+from pytake_gql.automation.flows.fields import NEXT, Settings
 from pytake_gql.automation.flows.findings import Findings
 from pytake_gql.automation.flows.kinds import FlowNodeKind
 from pytake_gql.automation.flows.settings import BY_KIND
@@ -58,13 +58,15 @@ class Drawing:
 
     nodes: Mapping[str, Node]
     edges: Sequence[Edge]
-    unread: frozenset[str]
+    unread: frozenset[str] = frozenset()
     """Nodes that are there and whose settings could not be read."""
+    is_whole: bool = True
+    """Whether it was read to its end: what is too large, or no graph at all, is not."""
 
     def graph(self) -> Graph | None:
         """As it can be run, or None: one START, and settings that fit in every node."""
         starts = [node.node_id for node in self.nodes.values() if node.kind is FlowNodeKind.START]
-        if len(starts) != 1 or self.unread:
+        if len(starts) != 1 or self.unread or not self.is_whole:
             return None
         ways: dict[tuple[str, str], str] = {}
         for edge in self.edges:
@@ -83,36 +85,49 @@ def parse(stored: Any) -> Graph:
 
 def draw(stored: Any, findings: Findings) -> Drawing:
     """Reads what can be read, and tells what cannot."""
-    nodes, unread = dict[str, Node](), set[str]()
-    for node_id, given in _nodes_in(stored, findings):
+    nodes, edges = _lists(stored, findings)
+    if nodes is None or edges is None:
+        return Drawing({}, [], is_whole=False)
+    read, unread = dict[str, Node](), set[str]()
+    for node_id, given in _named(nodes, findings).items():
         node = _node(node_id, given, findings)
         if node is None:
             unread.add(node_id)
         else:
-            nodes[node_id] = node
-    edges = [edge for edge in _edges_in(stored, findings) if _is_between(edge, nodes.keys() | unread, findings)]
-    return Drawing(nodes, edges, frozenset(unread))
+            read[node_id] = node
+    between = [edge for edge in _edges(edges, findings) if _is_between(edge, read.keys() | unread, findings)]
+    return Drawing(read, between, frozenset(unread))
 
 
-def _nodes_in(stored: Any, findings: Findings) -> Sequence[tuple[str, Mapping[str, Any]]]:
-    """Each id once, with what is said about its node."""
-    given = stored.get("nodes") if isinstance(stored, dict) else None
-    if not isinstance(given, list):
+def _lists(stored: Any, findings: Findings) -> tuple[list[Any] | None, list[Any] | None]:
+    nodes, edges = (stored.get("nodes"), stored.get("edges")) if isinstance(stored, dict) else (None, None)
+    if not isinstance(nodes, list) or not isinstance(edges, list):
         findings.blame(None, "A flow is an object with the lists nodes and edges.")
-        return []
+        return None, None
+    if len(nodes) > MOST_NODES:
+        one_more = nodes[MOST_NODES].get("nodeId") if isinstance(nodes[MOST_NODES], dict) else None
+        told = one_more[:LONGEST_ID] if isinstance(one_more, str) else None
+        findings.blame(told, "A flow has at most {most} nodes, and this is one more.", most=MOST_NODES)
+        return None, None
+    if len(edges) > MOST_EDGES:
+        findings.blame(None, "A flow has at most {most} edges.", most=MOST_EDGES)
+        return None, None
+    return nodes, edges
+
+
+def _named(nodes: Sequence[Any], findings: Findings) -> Mapping[str, Mapping[str, Any]]:
+    """Each id once, with what is said about its node."""
     found: dict[str, Mapping[str, Any]] = {}
-    for item in given[: MOST_NODES + 1]:
+    for item in nodes:
         node_id = item.get("nodeId") if isinstance(item, dict) else None
         if not isinstance(node_id, str) or not is_id(node_id):
             told = node_id[:LONGEST_ID] if isinstance(node_id, str) else None
             findings.blame(told, "A node's id is one line of 1 to {longest} characters.", longest=LONGEST_ID)
         elif node_id in found:
             findings.blame(node_id, "Another node has this id.")
-        elif len(found) == MOST_NODES:
-            findings.blame(node_id, "A flow has at most {most} nodes, and this is one more.", most=MOST_NODES)
         else:
             found[node_id] = item
-    return list(found.items())
+    return found
 
 
 def _node(node_id: str, given: Mapping[str, Any], findings: Findings) -> Node | None:
@@ -139,16 +154,10 @@ def _settings(node_id: str, kind: FlowNodeKind, given: Any, findings: Findings) 
     return None
 
 
-def _edges_in(stored: Any, findings: Findings) -> Sequence[Edge]:
-    given = stored.get("edges", []) if isinstance(stored, dict) else []
-    if not isinstance(given, list):
-        findings.blame(None, "A flow is an object with the lists nodes and edges.")
-        return []
-    if len(given) > MOST_EDGES:
-        findings.blame(None, "A flow has at most {most} edges.", most=MOST_EDGES)
+def _edges(given: Sequence[Any], findings: Findings) -> Sequence[Edge]:
     found: list[Edge] = []
-    for item in given[:MOST_EDGES]:
-        ends = [item.get("source"), item.get("handle", "next"), item.get("target")] if isinstance(item, dict) else []
+    for item in given:
+        ends = [item.get("source"), item.get("handle", NEXT), item.get("target")] if isinstance(item, dict) else []
         if len(ends) == len(Edge.__slots__) and all(isinstance(end, str) for end in ends):
             found.append(Edge(*ends))
         else:
