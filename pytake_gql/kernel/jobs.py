@@ -51,7 +51,7 @@ class Jobs:
         """Best effort, like a wake-up."""
         try:
             for job in jobs:
-                later = {"_defer_by": job.delay_seconds} if job.delay_seconds else {}
-                await self._redis.enqueue_job(job.name, *job.arguments, _queue_name=job.queue.value, **later)
+                later = job.delay_seconds or None
+                await self._redis.enqueue_job(job.name, *job.arguments, _queue_name=job.queue.value, _defer_by=later)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("jobs were not enqueued, the reconciler will find their work: %s", error)

@@ -31,7 +31,7 @@ return tostring(wait)
 """
 
 
-# Of several buckets as many as all of them have above their reserves, up to `wanted`, or the seconds until there is one.
+# Of several buckets as many as all have above their reserves, up to `wanted`, or the seconds until there is one.
 # A bucket that is not known is empty: what a flush forgets is not given twice.
 _TAKE_SOME = """
 local time = redis.call('TIME')

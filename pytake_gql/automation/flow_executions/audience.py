@@ -33,7 +33,7 @@ async def count(session: AsyncSession, audience: Audience) -> int:
 async def resolve(uow: UnitOfWork, execution: FlowExecution, audience: Audience) -> None:
     """Makes its recipients, in one statement; those that are there stay as they are."""
     await uow.session.execute(_PATIENCE)
-    row = {
+    row: dict[str, Any] = {
         "execution_id": sa.literal(execution.id, sa.Uuid()),
         "status": sa.literal(RecipientStatus.PENDING.value),
         "attempts": sa.literal(0),

@@ -9,5 +9,5 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 def pause(attempts: int, dice: Random) -> timedelta:
     """How long to wait after so many attempts: 30 s × 2ⁿ with full jitter, at most an hour."""
-    ceiling = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
-    return ceiling * dice.random()
+    ceiling: timedelta = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
+    return timedelta(seconds=ceiling.total_seconds() * dice.random())

@@ -82,7 +82,8 @@ async def create(uow: UnitOfWork, firing: Firing) -> FlowExecution:
             changes = {"trigger": {"from": None, "to": row.trigger}, "is_dry_run": {"from": None, "to": row.is_dry_run}}
             uow.emit(FlowExecutionCreated(entity_id=row.id, automation_id=row.automation_id, changes=changes))
         return row
-    return (await uow.session.execute(_of_identity(firing))).scalar_one()
+    found: FlowExecution = (await uow.session.execute(_of_identity(firing))).scalar_one()
+    return found
 
 
 async def create_all(uow: UnitOfWork, firings: Sequence[Firing]) -> Sequence[FlowExecution]:
@@ -124,16 +125,19 @@ def _of_identity(firing: Firing) -> Any:
     statement = select(FlowExecution).where(FlowExecution.automation_id == firing.automation_id)
     if firing.trigger is ExecutionTrigger.MANUAL:
         return statement.where(FlowExecution.client_key == firing.client_key)
-    return statement.where(
-        FlowExecution.scheduled_for == firing.scheduled_for, FlowExecution.trigger == firing.trigger
-    )
+    return statement.where(FlowExecution.scheduled_for == firing.scheduled_for, FlowExecution.trigger == firing.trigger)
+
+
+async def find(uow: UnitOfWork, execution_id: UUID) -> FlowExecution | None:
+    """The row, locked."""
+    statement = select(FlowExecution).where(FlowExecution.id == execution_id).with_for_update(key_share=True)
+    found = await uow.session.execute(statement, execution_options={"populate_existing": True})
+    return found.scalar_one_or_none()
 
 
 async def get(uow: UnitOfWork, execution_id: UUID) -> FlowExecution:
     """The row, locked; or the refusal NOT_FOUND."""
-    statement = select(FlowExecution).where(FlowExecution.id == execution_id).with_for_update(key_share=True)
-    found = await uow.session.execute(statement, execution_options={"populate_existing": True})
-    execution = found.scalar_one_or_none()
+    execution = await find(uow, execution_id)
     if execution is None:
         raise not_found("id")
     return execution
@@ -241,9 +245,7 @@ async def _stop(uow: UnitOfWork, execution: FlowExecution, reason: str | None) -
     uow.emit(FlowExecutionCancelled(entity_id=execution.id, automation_id=execution.automation_id, changes=changes))
 
 
-async def end(
-    uow: UnitOfWork, execution: FlowExecution, status: ExecutionStatus, *, reason: str | None = None
-) -> None:
+async def end(uow: UnitOfWork, execution: FlowExecution, status: ExecutionStatus, *, reason: str | None = None) -> None:
     """Ends one that is locked, and with it the recipients that have not begun: cancelled, expired or failed like it."""
     execution.status, execution.reason, execution.finished_at = status, reason, uow.now()
     execution.due_at = None
@@ -252,9 +254,7 @@ async def end(
         wake(uow, execution.id)
     uow.wake(topic(execution.id))
     uow.emit(
-        FlowExecutionEnded(
-            entity_id=execution.id, automation_id=execution.automation_id, status=status, reason=reason
-        )
+        FlowExecutionEnded(entity_id=execution.id, automation_id=execution.automation_id, status=status, reason=reason)
     )
 
 

@@ -58,7 +58,9 @@ class Snapshot:
             "audience": self.audience.to_json(),
             "variables": dict(self.variables),
             "limits": asdict(self.limits),
-            "spans": None if self.spans is None else [[s.opens_at.isoformat(), s.closes_at.isoformat()] for s in self.spans],
+            "spans": None
+            if self.spans is None
+            else [[s.opens_at.isoformat(), s.closes_at.isoformat()] for s in self.spans],
         }
 
     @classmethod

@@ -1,7 +1,8 @@
 """What a run may know of its contact and its organization, read in the step's transaction."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -18,6 +19,9 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.organizations import service as organizations
 from pytake_gql.tenancy.organizations.models import Organization
 
+IsOpen: TypeAlias = Callable[[UUID | None], bool]
+"""Of a queue, or of the organization."""
+
 
 async def of_run(uow: UnitOfWork, run: FlowRun, conversation: Conversation, graphs: Iterable[Graph]) -> Surroundings:
     statement = (
@@ -26,12 +30,19 @@ async def of_run(uow: UnitOfWork, run: FlowRun, conversation: Conversation, grap
         .where(Contact.id == conversation.contact_id)
     )
     contact, organization = (await uow.session.execute(statement)).one()
+    is_open = await hours(uow, organization, graphs)
+    return known(contact, organization, is_open, number=conversation.number, seed=run.id.int, now=uow.now())
+
+
+def known(
+    contact: Contact, organization: Organization, is_open: IsOpen, *, number: int, seed: int, now: datetime
+) -> Surroundings:
     region = organization.holiday_region
     return Surroundings(
-        now=uow.now(),
-        seed=run.id.int,
-        values=values(contact, conversation.number, organization),
-        is_open=await _hours(uow, organization, graphs),
+        now=now,
+        seed=seed,
+        values=values(contact, number, organization),
+        is_open=is_open,
         region=region.partition("-")[0] if region else DEFAULT_COUNTRY,
         locale=organization.locale,
     )
@@ -39,29 +50,29 @@ async def of_run(uow: UnitOfWork, run: FlowRun, conversation: Conversation, grap
 
 def values(contact: Contact, number: int, organization: Organization) -> dict[str, Value]:
     """By their names in templates."""
-    known: dict[str, Value] = {
+    table: dict[str, Value] = {
         "contact.name": contact.name,
         "contact.email": contact.email,
         "contact.phone": contact.phone,
         "conversation.number": number,
         "organization.name": organization.name,
     }
-    return known | {f"contact.attributes.{key}": value for key, value in contact.attributes.items()}
+    return table | {f"contact.attributes.{key}": value for key, value in contact.attributes.items()}
 
 
-async def _hours(uow: UnitOfWork, organization: Organization, graphs: Iterable[Graph]) -> Callable[[UUID | None], bool]:
+async def hours(uow: UnitOfWork, organization: Organization, graphs: Iterable[Graph]) -> IsOpen:
     """Whether the queues that these graphs ask for, and the organization, are open now."""
     asked = {
         node.settings.queue_id for it in graphs for node in it.nodes.values() if node.kind is FlowNodeKind.OPENING_HOURS
     }
-    hours: dict[UUID | None, list[dict[str, Any]]] = {None: organization.opening_hours}
+    spans_of: dict[UUID | None, list[dict[str, Any]]] = {None: organization.opening_hours}
     if named := asked - {None}:
         statement = select(Queue.id, Queue.opening_hours).where(col(Queue.id).in_(named))
-        hours |= {row[0]: row[1] for row in await uow.session.execute(statement)}
+        spans_of |= {row[0]: row[1] for row in await uow.session.execute(statement)}
 
     def is_open(queue_id: UUID | None) -> bool:
         # A queue that is gone since asks the organization's.
-        spans = hours.get(queue_id, organization.opening_hours)
+        spans = spans_of.get(queue_id, organization.opening_hours)
         return organizations.calendar_of(organization, spans).is_open(uow.now())
 
     return is_open

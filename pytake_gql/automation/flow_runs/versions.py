@@ -44,7 +44,11 @@ async def pin(session: AsyncSession, version: FlowVersion) -> dict[str, str]:
 
 async def graphs_of(session: AsyncSession, run: FlowRun) -> Mapping[UUID, Graph]:
     """By flow, as the engine takes them."""
-    pinned = {UUID(flow_id): UUID(version_id) for flow_id, version_id in run.pinned.items()}
+    return await of_pinned(session, run.pinned)
+
+
+async def of_pinned(session: AsyncSession, stored: Mapping[str, str]) -> Mapping[UUID, Graph]:
+    pinned = {UUID(flow_id): UUID(version_id) for flow_id, version_id in stored.items()}
     if missing := [id_ for id_ in pinned.values() if id_ not in _kept]:
         rows = await session.execute(select(FlowVersion).where(col(FlowVersion.id).in_(missing)))
         for row in rows.scalars():

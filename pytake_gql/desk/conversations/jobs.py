@@ -4,7 +4,6 @@ Sending what members wrote: claim, call outside the transaction, write the outco
 aside (D4).
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta

@@ -6,6 +6,7 @@ then the numbers of new ones.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -72,7 +73,7 @@ async def begin(uow: UnitOfWork, channel: Channel, contacts: Sequence[Contact]) 
 async def first_words(uow: UnitOfWork, conversation_ids: Collection[UUID]) -> dict[UUID, list[Message]]:
     """What flows have said in this transaction and is still to be sent, by conversation, in order.
 
-    It is for the caller to send: no worker is woken for it.
+    The first of each is for the caller to send: no worker is woken for it.
     """
     statement = select(Message).where(
         col(Message.conversation_id).in_(conversation_ids),
@@ -82,21 +83,26 @@ async def first_words(uow: UnitOfWork, conversation_ids: Collection[UUID]) -> di
     )
     found: dict[UUID, list[Message]] = {}
     for message in (await uow.session.execute(statement.order_by(col(Message.seq)))).scalars():
-        found.setdefault(message.conversation_id, []).append(message)
-        for queue in JobQueue:
-            uow.withdraw(Job("deliver_message", (str(uow.organization_id), str(message.id)), queue))
+        said = found.setdefault(message.conversation_id, [])
+        said.append(message)
+        if len(said) == 1:
+            uow.withdraw(Job("deliver_message", (str(uow.organization_id), str(message.id)), JobQueue.BULK))
     return found
 
 
-async def last_words(uow: UnitOfWork, message_ids: Collection[UUID]) -> dict[UUID, Message]:
-    """What was to be tried again, locked after its conversations."""
+async def claim_again(uow: UnitOfWork, message_ids: Collection[UUID], lease: timedelta) -> dict[UUID, Message]:
+    """Those that are still to be sent and nobody's, for the caller to send; locked after their conversations (E4)."""
     wanted = select(Message.conversation_id).where(col(Message.id).in_(message_ids))
     held = select(Conversation.id).where(col(Conversation.id).in_(wanted.scalar_subquery()))
     await uow.session.execute(held.order_by(col(Conversation.id)).with_for_update())
-    statement = select(Message).where(col(Message.id).in_(message_ids), Message.status == MessageStatus.QUEUED)
+    statement = select(Message).where(
+        col(Message.id).in_(message_ids), Message.status == MessageStatus.QUEUED, col(Message.due_at).is_(None)
+    )
     rows = await uow.session.execute(
         statement.order_by(col(Message.id)).with_for_update(), execution_options={"populate_existing": True}
     )
-    return {row.id: row for row in rows.scalars()}
-
-
+    found = {row.id: row for row in rows.scalars()}
+    for message in found.values():
+        message.due_at, message.error = uow.now() + lease, None
+        message.epoch, message.attempts = message.epoch + 1, message.attempts + 1
+    return found
