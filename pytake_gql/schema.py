@@ -1,5 +1,7 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
+from pytake_gql.automation.flow_runs.graphql import FlowRun
+from pytake_gql.automation.flows.graphql import FlowMutation, FlowQuery
 from pytake_gql.desk.attachments.graphql import AttachmentMutation
 from pytake_gql.desk.attributes.graphql import ContactAttributeMutation, ContactAttributeQuery
 from pytake_gql.desk.canned_responses.graphql import CannedResponseMutation, CannedResponseQuery
@@ -48,6 +50,7 @@ class Query(
     ConversationQuery,
     CannedResponseQuery,
     VisitorQuery,
+    FlowQuery,
     AuditQuery,
     NotificationQuery,
 ):
@@ -71,6 +74,7 @@ class Mutation(
     CannedResponseMutation,
     RoutingMutation,
     VisitorMutation,
+    FlowMutation,
     NotificationMutation,
 ):
     """Everything that can be changed: one `input`, one payload with `userErrors`."""
@@ -87,4 +91,4 @@ class Subscription(
     """Everything that can be followed live."""
 
 
-schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, RoutingDecision, SlaClock])
+schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, RoutingDecision, SlaClock, FlowRun])

@@ -101,7 +101,7 @@ async def _start_one(
     uow: UnitOfWork, plan: Plan, reached: Reachable, conversation: Conversation, begun: Begun
 ) -> FlowRun:
     run = await runs.start(uow, conversation, plan.version, variables=reached.variables, is_bulk=True)
-    known = plan.known(uow, reached.contact, number=conversation.number, seed=run.id.int)
+    known = await plan.known(uow, reached.contact, number=conversation.number, seed=run.id.int)
     if not await stepping.take_first(uow, conversation, run, plan.graphs, known):
         begun.unstepped.append(run.id)
     return run

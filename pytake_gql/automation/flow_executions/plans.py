@@ -9,9 +9,8 @@ from sqlmodel import col, select
 
 from pytake_gql.automation.flow_executions.models import FlowExecution
 from pytake_gql.automation.flow_executions.snapshots import Limits, Snapshot
-from pytake_gql.automation.flow_runs import surroundings, versions
-from pytake_gql.automation.flow_runs.surroundings import IsOpen
-from pytake_gql.automation.flows import templates
+from pytake_gql.automation.flow_runs import pins
+from pytake_gql.automation.flows import surroundings, templates, versions
 from pytake_gql.automation.flows.graph import Graph
 from pytake_gql.automation.flows.models import FlowVersion
 from pytake_gql.automation.flows.run import Surroundings
@@ -41,7 +40,6 @@ class Plan:
     version: FlowVersion
     graphs: Mapping[UUID, Graph]
     organization: Organization
-    is_open: IsOpen
     templates: Mapping[str, Any]
     limits: Limits
 
@@ -49,12 +47,16 @@ class Plan:
     def locale(self) -> str:
         return self.organization.locale
 
-    def known(self, uow: UnitOfWork, contact: Contact, *, number: int = 0, seed: int = 0) -> Surroundings:
-        return surroundings.known(contact, self.organization, self.is_open, number=number, seed=seed, now=uow.now())
+    async def known(self, uow: UnitOfWork, contact: Contact, *, number: int = 0, seed: int = 0) -> Surroundings:
+        """What a run with this contact may know."""
+        graphs = self.graphs.values()
+        return await surroundings.read(
+            uow.session, self.organization, contact, graphs, now=uow.now(), seed=seed, number=number
+        )
 
     def variables(self, contact: Contact) -> tuple[dict[str, Value], list[str]]:
         """Those of the flow for this contact, and the names of what they need and the contact has not."""
-        scope = Scope(surroundings.values(contact, 0, self.organization), {})
+        scope = Scope(surroundings.values(self.organization, contact, None), {})
         filled = {name: templates.evaluate(template, scope) for name, template in self.templates.items()}
         return filled, scope.missing
 
@@ -65,8 +67,8 @@ async def make(uow: UnitOfWork, execution: FlowExecution) -> Plan:
     channel = await _channel(uow, execution, organization.locale)
     statement = select(FlowVersion).where(col(FlowVersion.id) == execution.version_id)
     version = (await uow.session.execute(statement)).scalar_one()
-    pinned = await versions.pin(uow.session, version)
-    graphs = await versions.of_pinned(uow.session, pinned)
+    pinned = await pins.of_version(uow.session, version)
+    known = await versions.graphs_by_ids(uow.session, [UUID(id_) for id_ in pinned.values()])
     snapshot = Snapshot.from_json(execution.snapshot)
     has_provider = kinds.KINDS[channel.kind].has_provider
     return Plan(
@@ -75,9 +77,8 @@ async def make(uow: UnitOfWork, execution: FlowExecution) -> Plan:
         channel=channel,
         account=await channels.account(uow.session, uow.settings, channel) if has_provider else None,
         version=version,
-        graphs=graphs,
+        graphs={UUID(flow_id): known[UUID(id_)] for flow_id, id_ in pinned.items()},
         organization=organization,
-        is_open=await surroundings.hours(uow, organization, graphs.values()),
         templates=snapshot.variables,
         limits=snapshot.limits,
     )

@@ -63,7 +63,7 @@ async def look(
         if isinstance(verdict, Reachable):
             last = heard.get((plan.channel.id, contact.id))
             is_open = window.of(plan.channel.kind, last, uow.now()).is_open
-            if not is_open and _begins_freely(uow, plan, verdict):
+            if not is_open and await _begins_freely(uow, plan, verdict):
                 template = "The contact has not written for 24 hours: only a template passes."
                 verdict = Unreachable(RecipientStatus.FAILED, translate(template, plan.locale), verdict.variables)
         found[recipient.id] = verdict
@@ -92,10 +92,10 @@ def _judge(
     return Reachable(contact, variables, address, conversation)
 
 
-def _begins_freely(uow: UnitOfWork, plan: Plan, verdict: Reachable) -> bool:
+async def _begins_freely(uow: UnitOfWork, plan: Plan, verdict: Reachable) -> bool:
     """Whether the first thing that the flow says to this contact is no template."""
     state = RunState.begin(plan.version.flow_id, verdict.variables)
-    effects = stepping.trial(plan.graphs, state, plan.known(uow, verdict.contact)).effects
+    effects = stepping.trial(plan.graphs, state, await plan.known(uow, verdict.contact)).effects
     first = next((effect for effect in effects if isinstance(effect, Say)), None)
     return first is not None and first.template_id is None
 

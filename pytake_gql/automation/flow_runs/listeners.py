@@ -5,8 +5,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from pytake_gql.automation.flow_runs import service, versions
+from pytake_gql.automation.flow_runs import service
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun
+from pytake_gql.automation.flows import versions
 from pytake_gql.automation.flows.models import Flow
 from pytake_gql.desk.channels.events import ChannelFlowChosen
 from pytake_gql.desk.channels.models import Channel

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from pytake_gql.automation.flow_runs import versions
+from pytake_gql.automation.flow_runs import pins
 from pytake_gql.automation.flow_runs.events import FlowRunEnded
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun, FlowRunStep
 from pytake_gql.automation.flows.kinds import FlowRunStatus
@@ -48,7 +48,7 @@ async def start(
         conversation_id=conversation.id,
         status=FlowRunStatus.RUNNING,
         state=RunState.begin(version.flow_id, variables).to_json(),
-        pinned=await versions.pin(uow.session, version),
+        pinned=await pins.of_version(uow.session, version),
         is_bulk=is_bulk,
         wake_at=uow.now(),
         started_at=uow.now(),

@@ -5,16 +5,16 @@ is known only after the engine was asked, with conversation and run locked: a st
 raises `MustHold`, and is taken again in a new transaction that locks them first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from pytake_gql.automation.flow_runs import doing, service, surroundings, versions
+from pytake_gql.automation.flow_runs import doing, pins, service
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun, FlowRunStep
-from pytake_gql.automation.flows import engine
+from pytake_gql.automation.flows import engine, surroundings
 from pytake_gql.automation.flows.graph import Graph
 from pytake_gql.automation.flows.kinds import FlowRunStatus
 from pytake_gql.automation.flows.run import (
@@ -35,12 +35,14 @@ from pytake_gql.automation.flows.run import (
 )
 from pytake_gql.desk.contacts import identities
 from pytake_gql.desk.contacts import service as contacts
+from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations.locks import lock_if
 from pytake_gql.desk.conversations.models import Conversation, Message, TimelineKind
 from pytake_gql.desk.conversations.timeline import record
 from pytake_gql.kernel.errors import Refusal
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
+from pytake_gql.tenancy.organizations.models import Organization
 
 _LONGEST_ERROR = 1000
 
@@ -103,8 +105,8 @@ async def take(
     happening = outcome.happening if outcome else await _happening(uow, run, state)
     if happening is None:
         return False
-    graphs = await versions.graphs_of(uow.session, run)
-    known = await surroundings.of_run(uow, run, conversation, graphs.values())
+    graphs = await pins.graphs_of(uow.session, run)
+    known = await _known(uow, run, conversation, graphs.values())
     step = engine.step(graphs, state, happening, known)
     if step.is_ignored:
         _rest(uow, run, state)
@@ -215,6 +217,18 @@ async def _happening(uow: UnitOfWork, run: FlowRun, state: RunState) -> Happenin
         return TimedOut()
     _rest(uow, run, state)
     return None
+
+
+async def _known(uow: UnitOfWork, run: FlowRun, conversation: Conversation, graphs: Iterable[Graph]) -> Surroundings:
+    statement = (
+        select(Contact, Organization)
+        .join(Organization, col(Organization.id) == Contact.organization_id)
+        .where(Contact.id == conversation.contact_id)
+    )
+    contact, organization = (await uow.session.execute(statement)).one()
+    return await surroundings.read(
+        uow.session, organization, contact, graphs, now=uow.now(), seed=run.id.int, number=conversation.number
+    )
 
 
 def _rest(uow: UnitOfWork, run: FlowRun, state: RunState) -> None:

@@ -53,7 +53,7 @@ class UpdateContactSettings(Settings):
     phone: Line | None = None
     """The phone."""
     attributes: Annotated[
-        dict[Annotated[str, Field(min_length=1, max_length=60)], Annotated[str, Field(max_length=2000)] | Scalar],
+        dict[Annotated[str, Field(min_length=1, max_length=60)], Scalar],
         Field(max_length=MOST_ITEMS),
     ] = Field(default_factory=dict)
     """By key of Contact.attributes; the others stay."""

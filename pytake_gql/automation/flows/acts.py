@@ -81,7 +81,7 @@ def _random(walk: Walk, told: RandomSettings) -> str:
 
 
 def _opening_hours(walk: Walk, told: OpeningHoursSettings) -> str:
-    return OPEN if walk.around.is_open(told.queue_id) else CLOSED
+    return OPEN if walk.around.is_open(told.queue_id, walk.around.now) else CLOSED
 
 
 def _set_variable(walk: Walk, told: SetVariableSettings) -> str:
@@ -96,29 +96,19 @@ def _update_contact(walk: Walk, told: UpdateContactSettings) -> str:
     phone = answers.phone(walk.render(told.phone, 100), walk.around.region) if told.phone else None
     attributes = {key: templates.evaluate(value, walk.scope) for key, value in told.attributes.items()}
     known = {key: value for key, value in attributes.items() if value is not None}
-    walk.effects.append(
-        UpdateContact(
-            walk.node_id or "",
-            name=name if name and name.isprintable() else None,
-            email=email,
-            phone=phone,
-            attributes={key: value[:2000] if isinstance(value, str) else value for key, value in known.items()},
-            add_tag_ids=tuple(told.add_tag_ids),
-            remove_tag_ids=tuple(told.remove_tag_ids),
-            opt_out=told.opt_out,
-        )
+    update = UpdateContact(
+        walk.node_id or "",
+        name=name if name and name.isprintable() else None,
+        email=email,
+        phone=phone,
+        attributes={key: value[:2000] if isinstance(value, str) else value for key, value in known.items()},
+        add_tag_ids=tuple(told.add_tag_ids),
+        remove_tag_ids=tuple(told.remove_tag_ids),
+        opt_out=told.opt_out,
     )
-    _remember(walk)
+    walk.effects.append(update)
+    walk.scope.learn(update.values())  # the nodes that follow in this step know the contact as it is now
     return NEXT
-
-
-def _remember(walk: Walk) -> None:
-    """The nodes that follow in this step know the contact as it is now."""
-    told = walk.effects[-1]
-    if isinstance(told, UpdateContact):
-        named = {"contact.name": told.name, "contact.email": told.email, "contact.phone": told.phone}
-        named |= {f"{templates.CONTACT_ATTRIBUTE}{key}": value for key, value in told.attributes.items()}
-        walk.scope.learn({name: value for name, value in named.items() if value is not None})
 
 
 def _wait(walk: Walk, told: WaitSettings) -> None:

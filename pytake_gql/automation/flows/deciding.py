@@ -11,14 +11,13 @@ from pytake_gql.automation.flows.fields import (
     DEFAULT,
     LONGEST_TEXT,
     MOST_BRANCHES,
-    MOST_ITEMS,
     MOST_RULES,
     OPEN,
     PATTERN_SENTENCE,
     FlowId,
     Handle,
     QueueId,
-    Scalar,
+    ScalarOrList,
     Settings,
     differ,
     is_pattern,
@@ -31,14 +30,14 @@ class Rule(Settings):
     """A placeholder such as {{contact.name}}, or the name in it alone."""
     operator: Operator
     """How it is held against the right side."""
-    right: Scalar | Annotated[list[Scalar], Field(max_length=MOST_ITEMS)] | None = None
+    right: ScalarOrList | None = None
     """Of a list one of them; of MATCHES a regular expression (RE2), found anywhere and without placeholders."""
 
     @model_validator(mode="after")
     def _sides_fit(self) -> Self:
         if (self.operator in NEEDS_NO_RIGHT) != (self.right is None):
             raise PydanticCustomError("rule", "IS_SET and IS_EMPTY have no right side, and all others have.")
-        if isinstance(self.right, list) and self.operator is not Operator.IN:
+        if isinstance(self.right, tuple) and self.operator is not Operator.IN:
             raise PydanticCustomError("rule", "Only IN takes a list.")
         if self.operator is Operator.MATCHES and not (isinstance(self.right, str) and is_pattern(self.right)):
             raise PydanticCustomError("rule", PATTERN_SENTENCE)

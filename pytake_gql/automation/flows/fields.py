@@ -5,7 +5,7 @@ Named in camelCase outside; unknown names and values of another type are refused
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import (
@@ -14,10 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
+    PlainValidator,
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
@@ -97,6 +94,22 @@ def is_pattern(text: str) -> bool:
     return True
 
 
+def _scalar(given: Any) -> Any:
+    if not isinstance(given, str | int | float | bool):
+        raise PydanticCustomError("rule", "A text, a number, true or false.")
+    if isinstance(given, str) and len(given) > LONGEST_TEXT:
+        raise PydanticCustomError("string_too_long", "", {"max_length": LONGEST_TEXT})
+    return given
+
+
+def _scalar_or_list(given: Any) -> Any:
+    if not isinstance(given, list):
+        return _scalar(given)
+    if len(given) > MOST_ITEMS:
+        raise PydanticCustomError("too_long", "", {"max_length": MOST_ITEMS})
+    return tuple(_scalar(item) for item in given)
+
+
 def differ(*values: str) -> None:
     if len({value.casefold() for value in values}) < len(values):
         raise PydanticCustomError("rule", "Each of these is named once.")
@@ -128,6 +141,22 @@ Handle = Annotated[
     Field(min_length=1, max_length=LONGEST_HANDLE),
     checked(lambda t: t == t.strip() and t.isprintable() and t not in _RESERVED, HANDLE_SENTENCE),
 ]
-Scalar: TypeAlias = Annotated[StrictStr, Field(max_length=LONGEST_TEXT)] | StrictBool | StrictInt | StrictFloat
+Scalar = Annotated[
+    str | int | float | bool,
+    PlainValidator(_scalar),
+    WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": LONGEST_TEXT}),
+]
+ScalarOrList = Annotated[
+    str | int | float | bool | tuple[str | int | float | bool, ...],
+    PlainValidator(_scalar_or_list),
+    WithJsonSchema(
+        {
+            "type": ["string", "number", "boolean", "array"],
+            "maxLength": LONGEST_TEXT,
+            "items": {"type": ["string", "number", "boolean"], "maxLength": LONGEST_TEXT},
+            "maxItems": MOST_ITEMS,
+        }
+    ),
+]
 Seconds = Annotated[int, Field(ge=1, le=LONGEST_WAIT_SECONDS)]
 Attempts = Annotated[int, Field(ge=1, le=10)]

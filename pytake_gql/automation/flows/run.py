@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias
 from uuid import UUID
 
 from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
-from pytake_gql.automation.flows.templates import Value
+from pytake_gql.automation.flows.templates import CONTACT_ATTRIBUTE, Value
 from pytake_gql.desk.conversations.models import ConversationPriority
 
 
@@ -107,8 +107,8 @@ class Surroundings:
     """Of the run, and the same in each of its steps: what RANDOM draws from."""
     values: Mapping[str, Value] = field(default_factory=dict)
     """By their names in templates: contact.name, contact.attributes.key, conversation.number, organization.name."""
-    is_open: Callable[[UUID | None], bool] = lambda _: True
-    """Whether that queue, or without one the organization, is open now."""
+    is_open: Callable[[UUID | None, datetime], bool] = lambda _queue_id, _at: True
+    """Whether that queue, or without one the organization, is open at that instant."""
     region: str = "BR"
     """The ISO 3166 country that a phone without a country code is read in."""
     locale: str = "pt-BR"
@@ -185,6 +185,12 @@ class UpdateContact:
     add_tag_ids: tuple[UUID, ...] = ()
     remove_tag_ids: tuple[UUID, ...] = ()
     opt_out: bool | None = None
+
+    def values(self) -> dict[str, Value]:
+        """What is known from now on, by its names in templates."""
+        told: dict[str, Value] = {"contact.name": self.name, "contact.email": self.email, "contact.phone": self.phone}
+        told |= {f"{CONTACT_ATTRIBUTE}{key}": value for key, value in self.attributes.items()}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,6 @@ GIVEN = frozenset(
         "contact.email",
         "contact.phone",
         "conversation.number",
-        "conversation.subject",
-        "channel.name",
         "organization.name",
     }
 )
