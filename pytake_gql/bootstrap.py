@@ -8,6 +8,7 @@ from pathlib import Path
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
+import pytake_gql.models
 from pytake_gql.adapters.local_files import LocalFiles
 from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.adapters.meta.instagram import Instagram
@@ -83,6 +84,8 @@ from pytake_gql.tenancy.members.events import (
 )
 from pytake_gql.tenancy.members.heartbeat import Heartbeat
 from pytake_gql.tenancy.organizations.events import OrganizationCreated
+
+assert pytake_gql.models  # noqa: S101 - every table is known, so that keys may point to those of a higher wing
 
 
 def servers() -> Lent:
