@@ -94,9 +94,7 @@ class Campaign:
         return made
 
     def firing(self, **values: Any) -> Firing:
-        snapshot = {
-            name: values.pop(name) for name in ("audience", "variables", "limits", "spans") if name in values
-        }
+        snapshot = {name: values.pop(name) for name in ("audience", "variables", "limits", "spans") if name in values}
         given = {
             "automation_id": self.automation_id,
             "trigger": ExecutionTrigger.MANUAL,
@@ -116,7 +114,9 @@ class Campaign:
         by_kind = {self.channel.kind: channel} if channel else self.ports.adapters[ChannelPort]
         return await jobs.run_execution(self.ports, by_kind, self.organization_id, execution_id)
 
-    async def finish(self, execution_id: UUID, channel: ChannelPort | None = None, *, looks: int = 200) -> FlowExecution:
+    async def finish(
+        self, execution_id: UUID, channel: ChannelPort | None = None, *, looks: int = 200
+    ) -> FlowExecution:
         """Looks, as workers do, until it has ended."""
         for _ in range(looks):
             await self.look(execution_id, channel)
@@ -183,4 +183,14 @@ async def plan(desk: Desk, drawn: Mapping[str, Any] = HELLO, channel: Channel | 
     return Campaign(desk, version, automation.id, channel)
 
 
-__all__ = ["ASKS", "HELLO", "Campaign", "ChannelKind", "ExecutionStatus", "Recorder", "RecipientStatus", "plan", "publish"]
+__all__ = [
+    "ASKS",
+    "HELLO",
+    "Campaign",
+    "ChannelKind",
+    "ExecutionStatus",
+    "RecipientStatus",
+    "Recorder",
+    "plan",
+    "publish",
+]

@@ -1,9 +1,6 @@
 """An execution from its firing to its end: S19, S25, E4, E8, F10."""
 
-import asyncio
 
-from pytake_gql.automation.flow_executions import service
-from pytake_gql.automation.flow_executions.models import FlowExecution
 from tests.automation.flow_executions.campaign import Campaign
 
 
