@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlmodel import col
 
-from pytake_gql.automation.flow_executions import chunks, jobs, service
+from pytake_gql.automation.flow_executions import chunks, jobs, rates, service
 from pytake_gql.automation.flow_executions.models import ExecutionRecipient, ExecutionStatus
 from pytake_gql.automation.flow_executions.windows import EXPIRES_AFTER, Span
 from pytake_gql.desk.channels.models import Channel, ChannelKind
@@ -279,19 +279,23 @@ async def test_e4_a_lease_is_renewed(campaign: Campaign, clock: TravellingClock)
 
 
 async def test_e6_a_rate_is_kept_and_nobody_sleeps(campaign: Campaign) -> None:
-    await campaign.contacts(60)
-    limits = campaign.limits(rate_per_minute=20 * 60)
-    execution_id = await campaign.fire(limits=limits)
-    loop = asyncio.get_running_loop()
-    await campaign.look(execution_id)
+    """Three workers ask as fast as they can: together they get what a second brings, from an empty bucket on."""
+    execution_id = await campaign.fire(limits=campaign.limits(rate_per_minute=40 * 60))
+    loop, granted, waits = asyncio.get_running_loop(), 0, list[float]()
     began = loop.time()
-    while loop.time() < began + 1.5:
-        asked = loop.time()
-        await campaign.look(execution_id)
-        await asyncio.sleep(max(0.0, 0.1 - (loop.time() - asked)))
+
+    async def ask() -> None:
+        nonlocal granted
+        while loop.time() < began + 1.0:
+            share = await rates.take(campaign.ports, campaign.organization_id, execution_id, 10)
+            granted += share.count
+            waits.append(share.wait_seconds if not share.count else 0.0)
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(ask() for _ in range(3)))
     took = loop.time() - began
-    sent = (await campaign.counts(execution_id))["COMPLETED"]
-    assert took * 20 * 0.75 - 2 <= sent <= took * 20 + 1
+    assert 0.9 * 40 - 1 <= granted <= 40 * took + 1
+    assert max(waits) <= 1 / 40 + 0.001
 
 
 async def test_e6_after_a_flush_the_buckets_begin_empty(campaign: Campaign, settings: Settings) -> None:
