@@ -8,7 +8,11 @@ from pathlib import Path
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
+<<<<<<< HEAD
 import pytake_gql.models
+=======
+from pytake_gql.adapters.address_files import AddressFiles
+>>>>>>> runs
 from pytake_gql.adapters.local_files import LocalFiles
 from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.adapters.meta.instagram import Instagram
@@ -42,7 +46,7 @@ from pytake_gql.desk.conversations.events import (
 )
 from pytake_gql.desk.conversations.ports import ChannelPort, Channels
 from pytake_gql.desk.deliveries import media
-from pytake_gql.desk.deliveries.ports import MediaSource, Readers
+from pytake_gql.desk.deliveries.ports import AddressSource, MediaSource, Readers
 from pytake_gql.desk.departments.events import DepartmentDeleted
 from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
@@ -216,6 +220,7 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                     MediaSource: {ChannelKind.WHATSAPP: whatsapp, ChannelKind.INSTAGRAM: instagram},
                     TemplateSource: whatsapp,
                     PublicHttp: public_http,
+                    AddressSource: AddressFiles(public_http),
                     Assistant: NoAssistant(),
                 },
             )

@@ -61,7 +61,8 @@ async def on_message_received(uow: UnitOfWork, event: MessageReceived) -> None:
 async def on_moved(uow: UnitOfWork, event: ConversationMoved) -> None:
     """People have it, or it was closed: the flow speaks no more."""
     changed = event.changes["status"]
-    if changed["from"] is ConversationStatus.BOT and changed["to"] is not ConversationStatus.BOT:
+    is_over = changed["from"] is ConversationStatus.BOT and changed["to"] is not ConversationStatus.BOT
+    if is_over and not service.has_ended_now(uow, event.entity_id):
         await service.cancel(uow, event.entity_id)
 
 

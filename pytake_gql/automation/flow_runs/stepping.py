@@ -105,7 +105,7 @@ async def take(
     happening = outcome.happening if outcome else await _happening(uow, run, state)
     if happening is None:
         return False
-    graphs = await pins.graphs_of(uow.session, run)
+    graphs = await pins.graphs_of(uow.session, run.pinned)
     known = await _known(uow, run, conversation, graphs.values())
     step = engine.step(graphs, state, happening, known)
     if step.is_ignored:

@@ -15,11 +15,13 @@ from pytake_gql.automation.flow_runs.outside import Outside
 from pytake_gql.automation.flows.models import Flow, FlowVersion
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.conversations.models import Conversation, Message
-from pytake_gql.kernel.ids import global_id
+from pytake_gql.desk.visitors import service as visitors
+from pytake_gql.kernel.ids import global_id, id_of
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.public_http import Answer, Call, CallFailed
 from tests.client import Client
 from tests.desk.desk import Desk
+from tests.factories import Visitor
 
 SAY = """mutation ($input: SendVisitorMessageInput!) { sendVisitorMessage(input: $input) {
     message { seq } userErrors { code } } }"""
@@ -112,7 +114,8 @@ class Bot:
         """A new visitor, whom that flow greets."""
         if version is not None:
             await self.greets(version)
-        return Talk(self, await self.desk.visitor())
+        visitor = await self.desk.make.visitor(self.desk.channel)
+        return Talk(self, Client(self.desk.http, visitor.token), visitor)
 
     async def drain(self) -> int:
         """Takes every step that is due, as workers do; answers how many there were."""
@@ -150,12 +153,20 @@ class Talk:
 
     bot: Bot
     client: Client
+    visitor: Visitor
+    conversation_id: UUID | None = None
 
     async def say(self, text: str | None = None, *, option: str | None = None, is_drained: bool = True) -> None:
         told = await self.client.ask(SAY, input={"text": text, "option": option})
         assert told["userErrors"] == [], told
         if is_drained:
             await self.bot.drain()
+
+    async def write(self, text: str) -> None:
+        """The same past the door, for those who are many."""
+        async with self.bot.ports.units.open(self.visitor.principal) as uow:
+            row, _ = await visitors.write(uow, self.visitor.principal, visitors.Saying(text), key=None)
+            self.conversation_id = row.id
 
     async def chat(self) -> dict[str, Any]:
         found: dict[str, Any] = await self.client.ask(CHAT)
@@ -170,12 +181,13 @@ class Talk:
         return str((await self.chat())["status"])
 
     async def conversation(self) -> Conversation:
-        chat = await self.client.ask("{ visitorChat { id } }")
-        rows: Sequence[Conversation] = await self.bot.rows(Conversation, Conversation.id == UUID(chat["id"][-32:]))
+        if self.conversation_id is None:
+            self.conversation_id = id_of((await self.client.ask("{ visitorChat { id } }"))["id"])
+        rows: Sequence[Conversation] = await self.bot.rows(Conversation, Conversation.id == self.conversation_id)
         return rows[0]
 
     async def run(self) -> FlowRun:
-        return await self.bot.run_of((await self.conversation()).id)
+        return await self.bot.run_of(self.conversation_id or (await self.conversation()).id)
 
     async def path(self) -> list[tuple[str, str | None]]:
         return await self.bot.path_of(await self.run())
