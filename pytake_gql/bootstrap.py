@@ -8,11 +8,8 @@ from pathlib import Path
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
-<<<<<<< HEAD
 import pytake_gql.models
-=======
 from pytake_gql.adapters.address_files import AddressFiles
->>>>>>> runs
 from pytake_gql.adapters.local_files import LocalFiles
 from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.adapters.meta.instagram import Instagram
