@@ -23,7 +23,7 @@ from pytake_gql.kernel.settings import Settings
 
 @dataclass
 class Processes:
-    """APIs (`api`, `api-2`) and a worker; whatever is killed is started again, as a supervisor does."""
+    """APIs (`api`, `api-2`) and workers (`worker`, `worker-2`); what is killed is started again, as a supervisor does."""
 
     settings: Settings
     directory: Path
@@ -43,7 +43,7 @@ class Processes:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     def start(self, name: str) -> None:
-        arguments = ["api", "--port", str(self.ports[name])] if name in self.ports else [name]
+        arguments = ["api", "--port", str(self.ports[name])] if name in self.ports else ["worker"]
         with (self.directory / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", "pytake_gql", *arguments],

@@ -19,7 +19,8 @@ from tests.sockets import Served
 
 SHOW = """query ($id: ID!) { flowExecution(id: $id) {
     id trigger status reason isDryRun startedAt finishedAt triggeredBy { name }
-    counts { total pending sending sent delivered read replied completed failed skipped cancelled unknown expired } } }"""
+    counts { total pending sending sent delivered read replied completed failed skipped cancelled unknown expired }
+} }"""
 LIST = """query ($id: ID!, $status: [RecipientStatus!], $first: Int, $after: String) { flowExecution(id: $id) {
     recipients(status: $status, first: $first, after: $after) { totalCount pageInfo { hasNextPage endCursor } nodes {
         status reason attempts variables contact { name } conversation { number } flowRun { status steps { nodeId } } }
