@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from pytake_gql.automation.flow_executions import jobs
-from pytake_gql.automation.flow_executions.models import ExecutionRecipient
+from pytake_gql.automation.flow_executions.models import ExecutionRecipient, FlowExecution
 from pytake_gql.desk.contacts.models import ContactIdentity
 from pytake_gql.desk.conversations.models import Message
 from pytake_gql.development.meta.recorder import Recorder
@@ -61,9 +61,11 @@ async def test_e10_kill_9_and_flushall_lose_nobody_and_tell_nobody_twice(
 
 
 async def run_out(campaign: Campaign) -> None:
-    """As if a minute had passed for what was held: leases run out, those of workers that live on too."""
+    """As if a minute had passed: leases run out, those of workers that live on too, and executions are looked at."""
     async with campaign.ports.units.of_system(campaign.organization_id) as uow:
         long_ago = uow.now() - timedelta(seconds=1)
         for model in (ExecutionRecipient, Message):
             held = sa.update(model).where(col(model.due_at) > uow.now() + timedelta(seconds=5), col(model.epoch) > 0)
             await uow.session.execute(held.values(due_at=long_ago).execution_options(synchronize_session=False))
+        waiting = sa.update(FlowExecution).where(col(FlowExecution.due_at).is_not(None)).values(due_at=long_ago)
+        await uow.session.execute(waiting.execution_options(synchronize_session=False))
