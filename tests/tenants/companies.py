@@ -79,6 +79,10 @@ _PREPARE = """mutation { prepareUpload(input: {
     attachmentId uploadUrl headers { name value } } }"""
 _CANNED = """mutation ($input: SaveCannedResponseInput!) {
     saveCannedResponse(input: $input) { cannedResponse { id } userErrors { code field message } } }"""
+_FLOW = """mutation ($input: CreateFlowInput!) {
+    createFlow(input: $input) { flow { id } userErrors { code field message } } }"""
+_PUBLISH = """mutation ($input: PublishFlowInput!) {
+    publishFlow(input: $input) { flow { id } userErrors { code field message } } }"""
 _RATE = 'mutation { rateVisit(input: {rating: 5, comment: "Muito bom"}) { userErrors { code field message } } }'
 _LOG = '{ auditLog(entityType: "Channel", first: 1) { nodes { id } } }'
 
@@ -127,6 +131,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     channel = await _channel(make, organization, channel_id)
     active, closed, waiting, message, visitor = await _talk(make, http, channel, agent)
     canned = await _made(boss, _CANNED, "cannedResponse", shortcut=uuid4().hex[:8], text=f"Bom dia {uuid4().hex}")
+    flow = await _flow(boss, queue.id)
     template = _template(channel)
     await make.save(organization.id, template)
     await make.save(organization.id, _medium(make, id_of(active), id_of(message), channel.id))
@@ -159,6 +164,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Message": message,
             "Attachment": await _enclosed(boss, message),
             "CannedResponse": canned,
+            "Flow": flow,
             "Notification": global_id("Notification", notification.id),
             "ActiveSession": global_id("ActiveSession", admin.session.id),
             "AuditEntry": entry,
@@ -168,6 +174,20 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
         conversation_ids=(active, closed, waiting),
         email=account.email,
     )
+
+
+async def _flow(boss: Client, queue_id: UUID) -> str:
+    """A published one that asks a queue's hours, and says something of its own in the transcript of a simulation."""
+    nodes = [
+        {"nodeId": "start", "kind": "START"},
+        {"nodeId": "hours", "kind": "OPENING_HOURS", "settings": {"queueId": global_id("Queue", queue_id)}},
+        {"nodeId": "hello", "kind": "MESSAGE", "label": uuid4().hex, "settings": {"text": f"Bom dia {uuid4().hex}"}},
+    ]
+    ways = [("start", "next", "hours"), ("hours", "open", "hello"), ("hours", "closed", "hello")]
+    edges = [{"source": source, "handle": handle, "target": target} for source, handle, target in ways]
+    graph = {"nodes": nodes, "edges": edges}
+    id_ = await _made(boss, _FLOW, "flow", name=f"Fluxo {uuid4().hex}", graph=graph)
+    return await _made(boss, _PUBLISH, "flow", id=id_)
 
 
 def _template(channel: Channel) -> MessageTemplate:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col, select
 
 from pytake_gql.automation.flow_runs import service
@@ -70,7 +71,7 @@ async def on_contact_erased(uow: UnitOfWork, event: ContactErased) -> None:
     """What the contact told a flow is gone."""
     theirs = select(Conversation.id).where(Conversation.contact_id == event.entity_id)
     of_contact = col(FlowRun.conversation_id).in_(theirs)
-    forgotten = col(FlowRun.state).op("||")(sa.literal({"variables": {}}, type_=col(FlowRun.state).type))
+    forgotten = col(FlowRun.state).op("||")(sa.literal({"variables": {}}, JSONB))
     await uow.session.execute(
         sa.update(FlowRun).where(of_contact).values(state=forgotten).execution_options(synchronize_session=False)
     )

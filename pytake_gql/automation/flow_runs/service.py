@@ -14,7 +14,8 @@ from pytake_gql.automation.flow_runs.events import FlowRunEnded
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun, FlowRunStep
 from pytake_gql.automation.flows.kinds import FlowRunStatus
 from pytake_gql.automation.flows.models import FlowVersion
-from pytake_gql.automation.flows.run import RunState, Value
+from pytake_gql.automation.flows.run import RunState
+from pytake_gql.automation.flows.templates import Value
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus
 from pytake_gql.kernel.errors import UserErrorCode, refuse
 from pytake_gql.kernel.jobs import Job, JobQueue

@@ -28,7 +28,7 @@ SAY = """mutation ($input: SendVisitorMessageInput!) { sendVisitorMessage(input:
 CHAT = """{ visitorChat { status messages(first: 100) { nodes { isFromVisitor text options { value title } } } } }"""
 
 
-def graph(nodes: Mapping[str, tuple[str, Mapping[str, Any]] | str], *edges: str) -> dict[str, Any]:
+def graph(nodes: Mapping[str, Any], *edges: str) -> dict[str, Any]:
     """Nodes by id, as (kind, settings) or a bare kind; edges as `from -> to` or `from:handle -> to`."""
     drawn = []
     for node_id, told in nodes.items():
@@ -81,23 +81,17 @@ class Bot:
 
     async def publish(self, drawn: Mapping[str, Any], *, of: Flow | None = None) -> FlowVersion:
         """The next version of that flow, or the first of a new one."""
-        now = self.ports.clock.now()
+        now, number = self.ports.clock.now(), 1 if of is None else (of.published_number or 0) + 1
+        made = Flow(name=f"Fluxo {uuid4().hex[:8]}", draft=dict(drawn), created_at=now, updated_at=now)
+        flow = of or made
         async with self.ports.units.of_system(self.organization_id) as uow:
             if of is None:
-                values = {
-                    "name": f"Fluxo {uuid4().hex[:8]}",
-                    "draft": dict(drawn),
-                    "created_at": now,
-                    "updated_at": now,
-                }
-                flow = Flow(**values, published_number=1)
                 uow.add(flow)
                 await uow.session.flush()
-            else:
-                flow = (await uow.session.execute(select(Flow).where(Flow.id == of.id))).scalar_one()
-                flow.published_number = (flow.published_number or 0) + 1
-            version = FlowVersion(flow_id=flow.id, number=flow.published_number, graph=dict(drawn), published_at=now)
+            version = FlowVersion(flow_id=flow.id, number=number, graph=dict(drawn), published_at=now)
             uow.add(version)
+            is_it = col(Flow.id) == flow.id
+            await uow.session.execute(sa.update(Flow).where(is_it).values(published_number=number))
         return version
 
     async def flow_of(self, version: FlowVersion) -> Flow:
@@ -134,7 +128,8 @@ class Bot:
 
     async def rows(self, model: Any, *criteria: Any) -> Sequence[Any]:
         async with self.ports.database.session(self.organization_id) as session:
-            return (await session.execute(select(model).where(*criteria).order_by(model.id))).scalars().all()
+            rows = await session.execute(select(model).where(*criteria).order_by(model.id))
+            return list(rows.scalars())
 
     async def run_of(self, conversation_id: UUID) -> FlowRun:
         runs: Sequence[FlowRun] = await self.rows(FlowRun, FlowRun.conversation_id == conversation_id)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from pytake_gql.automation.ai.ports import AssistantFailed, Turn
-from pytake_gql.automation.flow_runs import jobs
+from pytake_gql.automation.flow_runs import jobs, service
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun
 from pytake_gql.automation.flow_runs.outside import Outside, idempotency_key
 from pytake_gql.automation.flows.models import FlowVersion
@@ -352,7 +352,7 @@ async def test_f1_a_contact_is_locked_before_the_conversation_and_what_does_not_
     [contact] = await bot.rows(Contact, Contact.id == (await second.conversation()).contact_id)
     assert (contact.phone, contact.email) == (None, "bia@example.com")
     async with bot.ports.database.session(bot.organization_id) as session:
-        rows = (await jobs.stepping.service.steps_of(session, [(await second.run()).id]))[(await second.run()).id]
+        rows = (await service.steps_of(session, [(await second.run()).id]))[(await second.run()).id]
     assert [row.error for row in rows] == [None, "Another contact has this phone.", None]
 
 
@@ -414,8 +414,8 @@ async def test_e11_what_a_campaign_says_goes_by_the_other_queue(bot: Bot) -> Non
     async with bot.ports.units.of_system(bot.organization_id) as uow:
         await uow.session.execute(sa.update(FlowRun).where(col(FlowRun.id) == run.id).values(is_bulk=True))
     async with bot.ports.units.of_system(bot.organization_id) as uow:
-        found = await jobs.stepping.service.live_in(uow, run.conversation_id)
+        found = await service.live_in(uow, run.conversation_id)
         assert found is not None
-        jobs.stepping.service.wake(uow, found)
+        service.wake(uow, found)
         [job] = uow.jobs
     assert (job.name, job.queue) == ("step_flow_run", "pytake:jobs:bulk")
