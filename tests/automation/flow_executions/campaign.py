@@ -200,13 +200,16 @@ class Campaign:
         (row,) = await self.recipients(execution_id)
         return row
 
-    async def said(self) -> list[str | None]:
+    async def said(self) -> list[str]:
         """What contacts were told, all of them."""
-        return [row.text for row in await self.messages()]
+        return [row.text or "" for row in await self.messages()]
 
     async def rows(self, model: Any, *criteria: Any) -> Sequence[Any]:
         async with self.ports.database.session(self.organization_id) as session:
-            return (await session.execute(select(model).where(*criteria).order_by(model.id))).scalars().all()
+            rows: Sequence[Any] = (
+                (await session.execute(select(model).where(*criteria).order_by(model.id))).scalars().all()
+            )
+            return rows
 
     async def change(self, model: Any, id_: UUID, **values: Any) -> None:
         async with self.ports.units.of_system(self.organization_id) as uow:

@@ -8,14 +8,14 @@ import pytest
 from redis.asyncio import Redis
 from sqlmodel import col
 
-from pytake_gql.automation.flow_executions import chunks, jobs, rates, service
-from pytake_gql.automation.flow_executions.models import ExecutionRecipient, ExecutionStatus
+from pytake_gql.automation.flow_executions import beginning, chunks, jobs, rates, service
+from pytake_gql.automation.flow_executions.models import ExecutionRecipient, ExecutionStatus, FlowExecution
 from pytake_gql.automation.flow_executions.windows import EXPIRES_AFTER, Span
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.conversations import jobs as deliveries
 from pytake_gql.desk.conversations import messages, outcomes
 from pytake_gql.desk.conversations.models import MessageStatus
-from pytake_gql.desk.conversations.ports import DeliveryFailed
+from pytake_gql.desk.conversations.ports import Channels, DeliveryFailed
 from pytake_gql.kernel.errors import Refusal
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings
@@ -259,7 +259,7 @@ async def test_e4_a_lease_that_runs_out_is_taken_over_and_its_zombie_writes_noth
     assert superseded.value.gone == {it.id for it in zombie[1:]}
     async with ports.units.of_system(of) as uow:
         await chunks.put_back(uow, heir, uow.now())
-    await campaign.change(service.FlowExecution, execution_id, snapshot=campaign.firing().snapshot.to_json())
+    await campaign.change(FlowExecution, execution_id, snapshot=campaign.firing().snapshot.to_json())
     assert (await campaign.finish(execution_id)).status == "COMPLETED"
     assert len(await campaign.said()) == 3
 
@@ -390,7 +390,7 @@ async def test_what_breaks_one_batch_is_tried_alone(
         raise RuntimeError("a worker dies here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(jobs.beginning, "begin", broken)
+        patch.setattr(beginning, "begin", broken)
         with pytest.raises(RuntimeError):
             await campaign.begin(execution_id)
     assert (await campaign.counts(execution_id), await campaign.said()) == ({"SENDING": 10}, [])
@@ -451,7 +451,7 @@ async def test_a_message_is_delivered_by_the_worker_that_begins_it_alone(campaig
     running = asyncio.create_task(campaign.begin(execution_id, channel))
     await channel.asked.wait()
     (message,) = await campaign.messages()
-    by_kind = {campaign.channel.kind: channel}
+    by_kind: Channels = {campaign.channel.kind: channel}
     assert not await deliveries.deliver_message(campaign.ports, by_kind, campaign.organization_id, message.id)
     async with campaign.ports.database.session(None) as session:
         due = await messages.due(session, campaign.ports.clock.now(), 10_000)
