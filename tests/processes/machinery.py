@@ -29,6 +29,8 @@ class Processes:
     directory: Path
     ports: dict[str, int] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+    """Workers that are another program than ours, by name."""
 
     def __post_init__(self) -> None:
         for name in ("api", "api-2"):
@@ -46,7 +48,7 @@ class Processes:
         arguments = ["api", "--port", str(self.ports[name])] if name in self.ports else ["worker"]
         with (self.directory / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "pytake_gql", *arguments],
+                [sys.executable, "-m", self.modules.get(name, "pytake_gql"), *arguments],
                 env={
                     **os.environ,
                     "DATABASE_URL": self.settings.database_url,

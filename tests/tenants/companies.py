@@ -10,9 +10,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import sqlalchemy as sa
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 from sqlmodel.sql.sqltypes import AutoString
 
+from pytake_gql.automation.flow_runs.models import FlowEffect, FlowEffectKind, FlowRun, FlowRunStep
+from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
+from pytake_gql.automation.flows.models import FlowVersion
+from pytake_gql.automation.flows.run import RunState
 from pytake_gql.desk.attributes.models import ContactAttribute, ContactAttributeKind
 from pytake_gql.desk.channels.models import Channel, MessageTemplate, TemplateStatus
 from pytake_gql.desk.contacts.models import ContactRedirect, ContactTag
@@ -165,6 +169,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Attachment": await _enclosed(boss, message),
             "CannedResponse": canned,
             "Flow": flow,
+            "FlowRun": global_id("FlowRun", await _run(make, organization, id_of(flow), conversation)),
             "Notification": global_id("Notification", notification.id),
             "ActiveSession": global_id("ActiveSession", admin.session.id),
             "AuditEntry": entry,
@@ -188,6 +193,35 @@ async def _flow(boss: Client, queue_id: UUID) -> str:
     graph = {"nodes": nodes, "edges": edges}
     id_ = await _made(boss, _FLOW, "flow", name=f"Fluxo {uuid4().hex}", graph=graph)
     return await _made(boss, _PUBLISH, "flow", id=id_)
+
+
+async def _run(make: Factory, organization: Organization, flow_id: UUID, conversation_id: UUID) -> UUID:
+    """A run that waits for its step and for the outside world, long after the walk."""
+    async with make.ports.database.session(organization.id) as session:
+        version = (await session.execute(select(FlowVersion).where(FlowVersion.flow_id == flow_id))).scalar_one()
+    now = make.ports.clock.now()
+    run = FlowRun(
+        flow_id=flow_id,
+        version_id=version.id,
+        conversation_id=conversation_id,
+        status=FlowRunStatus.WAITING,
+        state=RunState.begin(flow_id, {"segredo": uuid4().hex}).to_json(),
+        pinned={str(flow_id): str(version.id)},
+        wake_at=now + timedelta(days=30),
+        started_at=now,
+    )
+    passed = FlowRunStep(
+        run_id=run.id, position=1, node_id=f"no-{uuid4().hex}", kind=FlowNodeKind.START, entered_at=now
+    )
+    effect = FlowEffect(
+        run_id=run.id,
+        number=1,
+        kind=FlowEffectKind.CALL_API,
+        request={"url": f"https://api.example.com/{uuid4().hex}"},
+        due_at=now + timedelta(days=30),
+    )
+    await make.save(organization.id, run, passed, effect)
+    return run.id
 
 
 def _template(channel: Channel) -> MessageTemplate:
