@@ -219,6 +219,7 @@ def _show(url: str, seconds: float) -> None:
     for what, where in (
         ("GraphiQL", "/graphql"),
         ("Web chat, as a customer", "/dev/chat"),
+        ("… whom a flow greets", f"/dev/chat?channel={demo.BOT_CHANNEL}"),
         ("WhatsApp, as a customer", "/dev/whatsapp"),
         ("Mails", "/dev/mail"),
         ("Health", "/readyz"),

@@ -7,9 +7,10 @@ runs it there and then: a job that was lost costs time, never work, and without 
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from arq.worker import Function, Worker, func
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytake_gql import bootstrap
 from pytake_gql.automation.ai.ports import Assistant
@@ -60,6 +62,8 @@ _EXECUTIONS_AT_MOST = 4
 _LONGEST_PAUSE_SECONDS = 5.0
 
 Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
+FindsDue: TypeAlias = Callable[[AsyncSession, datetime, int], Awaitable[Sequence[tuple[UUID, UUID]]]]
+"""(organization, id) of what is due until then, across organizations, at most so many."""
 
 
 def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]:
@@ -86,57 +90,35 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
     async def mails() -> list[Job]:
         return [Job("deliver_mail", (str(id_),)) for id_ in await mail.due_mails(ports, _SWEPT_AT_MOST)]
 
-    async def unsent() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await messages.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("deliver_message", (str(of), str(id_))) for of, id_ in due]
-
-    async def snoozed() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await snoozes.due_to_wake(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("wake_conversation", (str(of), str(id_))) for of, id_ in due]
-
-    async def missed() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await deadlines.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("record_breaches", (str(of), str(id_))) for of, id_ in due]
-
     watch = members.Watch(ports)
 
     async def lost() -> list[Job]:
         return [Job("lose_member", (str(of), str(id_))) for of, id_ in await watch.lost(_SWEPT_AT_MOST)]
 
-    async def routable() -> list[Job]:
+    return (
+        mails,
+        lost,
+        _due(ports, "deliver_message", messages.due),
+        _due(ports, "wake_conversation", snoozes.due_to_wake),
+        _due(ports, "record_breaches", deadlines.due),
+        _due(ports, "route_queue", engine.routable),
+        _due(ports, "fetch_medium", media.due),
+        _due(ports, "step_flow_run", runs.due),
+        _due(ports, "perform_flow_effect", runs.due_effects),
+        _due(ports, "run_execution", executions.due, _EXECUTIONS_AT_MOST),
+    )
+
+
+def _due(ports: Ports, name: str, find: FindsDue, at_most: int = _SWEPT_AT_MOST) -> Sweep:
+    """A job of that name for each row that is due."""
+
+    async def sweep() -> list[Job]:
         async with ports.database.session(None) as session:
-            due = await engine.routable(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("route_queue", (str(of), str(id_))) for of, id_ in due]
+            found = await find(session, ports.clock.now(), at_most)
+        return [Job(name, (str(of), str(id_))) for of, id_ in found]
 
-    async def unfetched() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await media.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("fetch_medium", (str(of), str(id_))) for of, id_ in due]
-
-    async def stepping() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await runs.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("step_flow_run", (str(of), str(id_))) for of, id_ in due]
-
-    async def unperformed() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await runs.due_effects(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("perform_flow_effect", (str(of), str(id_))) for of, id_ in due]
-
-    unfinished = _unfinished(ports)
-    return mails, unsent, snoozed, lost, missed, routable, unfetched, stepping, unperformed, unfinished
-
-
-def _unfinished(ports: Ports) -> Sweep:
-    async def unfinished() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await executions.due(session, ports.clock.now(), _EXECUTIONS_AT_MOST)
-        return [Job("run_execution", (str(of), str(id_))) for of, id_ in due]
-
-    return unfinished
+    sweep.__name__ = name
+    return sweep
 
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:

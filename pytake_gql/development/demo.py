@@ -5,6 +5,8 @@ from uuid import UUID
 
 from sqlmodel import SQLModel
 
+from pytake_gql.automation.flows import service as flows
+from pytake_gql.automation.flows.ready import ReadyFlowKey
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.departments.models import Department
 from pytake_gql.desk.queues.models import Queue, QueueMember, RoutingStrategy
@@ -16,6 +18,7 @@ from pytake_gql.tenancy.members.models import Account, Member
 from pytake_gql.tenancy.organizations.models import Organization
 
 NAME = "Loja Exemplo"
+LOCALE = "pt-BR"
 PASSWORD = "pytake-demo"  # noqa: S105 - of a shop that exists on developers' machines only
 
 
@@ -28,6 +31,9 @@ SALES_ID, SUPPORT_ID = _numbered(0x11), _numbered(0x12)
 SALES_QUEUE_ID, SUPPORT_QUEUE_ID = _numbered(0x21), _numbered(0x22)
 CHANNEL_ID = _numbered(0x31)
 CHANNEL = global_id("Channel", CHANNEL_ID)
+BOT_CHANNEL_ID = _numbered(0x32)
+BOT_CHANNEL = global_id("Channel", BOT_CHANNEL_ID)
+"""Where a flow greets."""
 QUEUE = global_id("Queue", SALES_QUEUE_ID)
 
 
@@ -97,6 +103,19 @@ async def plant(ports: Ports, password_hash: str) -> None:
                 name="Chat do site",
                 queue_id=SALES_QUEUE_ID,
                 settings={"title": "Loja Exemplo", "greeting": "Olá! Como podemos ajudar?"},
+                created_at=now,
+            ),
+        )
+        planted = {key: await flows.plant(uow, key, LOCALE) for key in ReadyFlowKey}
+        await _add(
+            uow,
+            Channel(
+                id=BOT_CHANNEL_ID,
+                kind=ChannelKind.WEB_CHAT,
+                name="Chat com robô",
+                queue_id=SALES_QUEUE_ID,
+                flow_id=planted[ReadyFlowKey.GREETING].id,
+                settings={"title": "Loja Exemplo (robô)"},
                 created_at=now,
             ),
         )

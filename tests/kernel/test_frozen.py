@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 from asyncpg.exceptions import DivisionByZeroError
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import select
 
 from pytake_gql.desk.queues.models import Queue, QueueOrder
 from pytake_gql.kernel import frozen
@@ -45,7 +46,7 @@ async def test_it_is_the_sessions_transaction(make: Factory, ports: Ports) -> No
     rename = f"UPDATE queues SET name = 'Vendas' WHERE id = '{queue.id}' RETURNING id"  # noqa: S608 - an id of ours
     async with ports.database.session(organization.id) as session:
         assert [tuple(row) for row in await frozen.fetch(session, rename)] == [(queue.id,)]
-        assert len((await session.execute(sa.select(Queue.id).where(Queue.name == "Vendas"))).all()) == 1
+        assert len((await session.execute(select(Queue.id).where(Queue.name == "Vendas"))).all()) == 1
         await session.rollback()
         assert DRIVER not in session.info
         assert len(await NAMED.rows(session, {"name": "Suporte"})) == 1

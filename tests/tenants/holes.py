@@ -59,7 +59,7 @@ _NEEDED = {
     "SwitchOrganizationInput": ("reason",),
     "AssignConversationInput": ("force",),
     "TransferConversationInput": ("queueId",),
-    "SimulateFlowInput": ("flowId",),
+    "SimulateFlowInput": ("flowId", "at"),
 }
 # What is left out where this is given: the two exclude each other.
 _INSTEAD = {

@@ -43,6 +43,7 @@ TOLD_ACROSS = {
     "engine_due_sla_clocks": {"organization_id", "conversation_id"},
     "engine_due_snoozes": {"organization_id", "conversation_id"},
     "engine_due_media": {"organization_id", "medium_id"},
+    "engine_due_executions": {"organization_id", "execution_id"},
     "engine_expired_idempotency_keys": {"uuid"},
     "engine_found_contacts": {"uuid"},
     "engine_found_conversations": {"uuid"},

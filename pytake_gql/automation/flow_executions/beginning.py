@@ -74,7 +74,7 @@ async def begin(uow: UnitOfWork, files: Files, plan: Plan, claimed: Sequence[Cla
     return begun
 
 
-async def refuse(uow: UnitOfWork, plan: Plan, claimed: Claimed, reason: str) -> None:
+async def fail(uow: UnitOfWork, plan: Plan, claimed: Claimed, reason: str) -> None:
     """What this recipient is told cannot be said: it failed, and nothing of it was begun."""
     rows = await chunks.hold(uow, [claimed])
     chunks.change(uow, rows[claimed.id], RecipientStatus.FAILED, reason=reason)

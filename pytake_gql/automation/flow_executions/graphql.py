@@ -2,7 +2,7 @@ from typing import Self
 
 import strawberry
 
-from pytake_gql.automation.flow_executions import models, service
+from pytake_gql.automation.flow_executions import models, retrying, service
 from pytake_gql.automation.flow_executions.nodes import FlowExecution
 from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.context import Info
@@ -61,5 +61,5 @@ class FlowExecutionMutation:
     @mutation(Role.ORG_ADMIN)
     async def retry_execution(self, info: Info, input: RetryExecutionInput) -> FlowExecutionPayload:
         """Tries again the recipients that FAILED, from the beginning of the flow."""
-        row = await service.retry(info.context.uow, local_id("FlowExecution", input.id, "id"))
+        row = await retrying.retry(info.context.uow, local_id("FlowExecution", input.id, "id"))
         return FlowExecutionPayload.of(row)

@@ -215,7 +215,7 @@ async def _begin(ports: Ports, plan: Plan, batch: Sequence[Claimed]) -> Begun | 
         if len(batch) > 1:
             return await _begin_each(ports, plan, batch)
         async with ports.units.of_system(plan.channel.organization_id) as uow:
-            await beginning.refuse(uow, plan, batch[0], str(refused))
+            await beginning.fail(uow, plan, batch[0], str(refused))
         return Begun(not_begun=1)
 
 

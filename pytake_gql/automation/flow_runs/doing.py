@@ -52,8 +52,10 @@ async def _say(uow: UnitOfWork, conversation: Conversation, run: FlowRun, said: 
     options = [Option(option.value, option.title) for option in said.options]
     queue = JobQueue.BULK if run.is_bulk else JobQueue.INTERACTIVE
     speech = bots.Speech(said.text, options, choice, awaits_file=said.attachment_url is not None)
-    message = await bots.say(uow, conversation, speech, queue=queue)
+    with uow.session.no_autoflush:
+        message = await bots.say(uow, conversation, speech, queue=queue)
     if said.attachment_url is not None:
+        await uow.session.flush()  # the message before what waits for it
         media.fetch_for(uow, message, said.attachment_url)
 
 

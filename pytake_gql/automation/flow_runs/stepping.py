@@ -103,11 +103,12 @@ async def take(
     state = RunState.from_json(run.state)
     if outcome is not None and not await _take_outcome(uow, run, outcome):
         return False
-    happening = outcome.happening if outcome else await _happening(uow, run, state)
-    if happening is None:
-        return False
-    graphs = await pins.graphs_of(uow.session, run.pinned)
-    known = await _known(uow, run, conversation, graphs.values())
+    with uow.session.no_autoflush:  # what is read is not what is written: all of that goes at once
+        happening = outcome.happening if outcome else await _happening(uow, run, state)
+        if happening is None:
+            return False
+        graphs = await pins.graphs_of(uow.session, run.pinned)
+        known = await _known(uow, run, conversation, graphs.values())
     step = engine.step(graphs, state, happening, known)
     if step.is_ignored:
         _rest(uow, run, state)
@@ -274,7 +275,8 @@ async def _pass(uow: UnitOfWork, conversation: Conversation, run: FlowRun, passe
     error = passed.error[:_LONGEST_ERROR] if passed.error else None
     if passed.is_continued:
         last = select(FlowRunStep).where(FlowRunStep.run_id == run.id, FlowRunStep.position == run.path_length)
-        row = (await uow.session.execute(last)).scalar_one()
+        with uow.session.no_autoflush:
+            row = (await uow.session.execute(last)).scalar_one()
         row.left_by, row.error = passed.left_by, error
         return row
     run.path_length += 1

@@ -70,7 +70,10 @@ def _rule_holds(walk: Walk, rule: Rule) -> bool:
     left = templates.evaluate(rule.template, walk.scope)
     if rule.operator in rules.NEEDS_NO_RIGHT:  # whoever asks whether it is there does not miss it
         del walk.scope.missing[known_missing:]
-    right = rule.right if rule.operator is Operator.MATCHES else templates.evaluate_json(rule.right, walk.scope)
+    if rule.operator is Operator.MATCHES:
+        walk.read_by_pattern(templates.shown(left))
+        return rules.holds(left, rule.operator, rule.right)
+    right = templates.evaluate_json(rule.right, walk.scope)
     return rules.holds(left, rule.operator, right)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from pytake_gql.automation.flows import templates
+from pytake_gql.automation.flows import patterns, templates
 from pytake_gql.automation.flows.fields import DEFAULT, ERROR, INVALID, LONGEST_TEXT, TIMEOUT
 from pytake_gql.automation.flows.findings import Finding, ProblemSeverity
 from pytake_gql.automation.flows.graph import Graph, Node
@@ -73,6 +73,7 @@ class Walk:
     path: list[Passed] = field(default_factory=list)
     missing: list[tuple[str, str]] = field(default_factory=list)
     entered: int = 0
+    matched: int = 0
 
     @classmethod
     def of(cls, graphs: Mapping[UUID, Graph], state: RunState, around: Surroundings) -> "Walk":
@@ -139,6 +140,12 @@ class Walk:
         if len(orjson.dumps(self.variables)) > MOST_VARIABLE_BYTES:
             kib = MOST_VARIABLE_BYTES // 1024
             raise Breach("The variables hold more than {kib} KiB.", kib=kib)
+
+    def read_by_pattern(self, text: str) -> None:
+        """Counts what patterns read, before they do."""
+        self.matched += min(len(text), patterns.LONGEST_TEXT)
+        if self.matched > patterns.MOST_TEXT_A_STEP:
+            raise Breach("The regular expressions here read too much text at once.")
 
     def say(self, text: str, options: tuple[Option, ...] = (), **more: Any) -> None:
         """Nothing is said where neither text nor anything else is left."""

@@ -59,11 +59,13 @@ async def route_queue(ports: Ports, organization_id: UUID, queue_id: UUID) -> in
 
 
 async def route_member(ports: Ports, organization_id: UUID, member_id: UUID) -> int:
-    """Routes the queues that a member serves, those of higher priority first (D7)."""
+    """Routes the queues that a member serves, those of higher priority first (D7), as long as they have a slot free."""
     async with ports.database.session(organization_id) as session:
         served = (await queues.queues_of_members(session, [member_id]))[member_id]
     total = 0
     for queue in sorted(served, key=lambda it: (-it.priority, it.id)):
+        if total and not await _has_slot(ports, organization_id, member_id):
+            break
         total += await route_queue(ports, organization_id, queue.id)
     return total
 
@@ -99,10 +101,9 @@ async def route(uow: UnitOfWork, queue_id: UUID) -> Passed:
     if prospect.chosen is None:
         return Passed()
     await one_at_a_time(uow, f"route {queue_id}")
-    locked = await _lock_members(uow, [candidate.member_id for candidate in known.candidates])
-    known = (await roster.read(uow.session, [queue], uow.now()))[queue_id]
-    # Who joined since is not locked: that change wakes routing by itself.
-    routing_pass = _Pass(uow, replace(known, candidates=[it for it in known.candidates if it.member_id in locked]))
+    await _lock_members(uow, [candidate.member_id for candidate in known.candidates])
+    # Who joined since is not locked, and skills may have changed: that wakes routing by itself.
+    routing_pass = _Pass(uow, await roster.again(uow.session, known, uow.now()))
     for criterion, keys in order.tiers(queue.order, order.capped_rank(uow.now())):
         await routing_pass.give(criterion, keys)
     if not routing_pass.gifts:
@@ -177,17 +178,23 @@ def _routes_by_itself(queue: Queue) -> bool:
     return queue.auto_assign and queue.routing_strategy is not RoutingStrategy.MANUAL
 
 
+async def _has_slot(ports: Ports, organization_id: UUID, member_id: UUID) -> bool:
+    async with ports.database.session(organization_id) as session:
+        free = select(Member.id).where(Member.id == member_id, col(Member.load) < col(Member.capacity))
+        return (await session.execute(free)).first() is not None
+
+
 async def _has_waiting(uow: UnitOfWork, queue_id: UUID) -> bool:
     waiting = select(Conversation.id).where(Conversation.queue_id == queue_id, order.WAITS)
     return (await uow.session.execute(waiting.limit(1))).first() is not None
 
 
-async def _lock_members(uow: UnitOfWork, ids: Sequence[UUID]) -> set[UUID]:
+async def _lock_members(uow: UnitOfWork, ids: Sequence[UUID]) -> None:
     """In order of id, as everybody locks agents; messages that name them are not held up."""
     statement = (
         select(Member.id).where(one_of(col(Member.id), ids)).order_by(col(Member.id)).with_for_update(key_share=True)
     )
-    return set((await uow.session.execute(statement)).scalars())
+    await uow.session.execute(statement)
 
 
 async def _lock_waiting(

@@ -1,7 +1,7 @@
 """Who serves a queue, as routing sees them: members, presence, skills and cursors in a few reads (D10, D12)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -70,7 +70,15 @@ async def read(session: AsyncSession, rows: Sequence[Queue], now: datetime | Non
     }
 
 
-def _candidate(row: Any, levels: dict[UUID, int], now: datetime) -> Candidate:
+async def again(session: AsyncSession, known: Roster, now: datetime) -> Roster:
+    """The same with the members as they are by now; who serves the queue only since is not among them."""
+    levels = {candidate.member_id: candidate.skills for candidate in known.candidates}
+    serving = (await session.execute(_SERVING.where(col(QueueMember.queue_id) == known.queue.id))).all()
+    candidates = [_candidate(row, levels[row.id], now) for row in serving if row.id in levels]
+    return replace(known, candidates=candidates)
+
+
+def _candidate(row: Any, levels: Mapping[UUID, int], now: datetime) -> Candidate:
     return Candidate(
         member_id=row.id,
         name=row.name,

@@ -37,10 +37,16 @@ def input_type(cls: type[T]) -> type[T]:
 
 
 def enum_type(cls: E) -> E:
-    """Makes an enum of the domain one of the schema, too; each module that shows it may ask."""
+    """Makes an enum of the domain one of the schema, too; each module that shows it may ask.
+
+    The string below a member describes its value.
+    """
     if not has_enum_definition(cls):
         text = cls.__dict__.get("__doc__")
         strawberry.enum(cls, description=inspect.cleandoc(text) if text else None)
+        texts = _attribute_docstrings(cls)
+        for value in cls.__strawberry_definition__.values:  # type: ignore[attr-defined]
+            value.description = texts.get(value.name)
     return cls
 
 
@@ -80,7 +86,7 @@ def _described(source: type[T], cls: type[T]) -> type[T]:
 
 
 def _attribute_docstrings(cls: type[Any]) -> dict[str, str]:
-    """The string literals that stand below the annotated attributes of the class, own ones over inherited ones."""
+    """The string literals that stand below the attributes or members of the class, own ones over inherited ones."""
     texts: dict[str, str] = {}
     for ancestor in reversed(cls.__mro__):
         if ancestor.__module__.partition(".")[0] not in {"pytake_gql", "tests"}:
@@ -88,12 +94,23 @@ def _attribute_docstrings(cls: type[Any]) -> dict[str, str]:
         body = ast.parse(textwrap.dedent(inspect.getsource(ancestor))).body[0]
         statements = body.body if isinstance(body, ast.ClassDef) else []
         for attribute, below in itertools.pairwise(statements):
+            name = _assigned(attribute)
             if (
-                isinstance(attribute, ast.AnnAssign)
-                and isinstance(attribute.target, ast.Name)
+                name is not None
                 and isinstance(below, ast.Expr)
                 and isinstance(below.value, ast.Constant)
                 and isinstance(below.value.value, str)
             ):
-                texts[attribute.target.id] = inspect.cleandoc(below.value.value)
+                texts[name] = inspect.cleandoc(below.value.value)
     return texts
+
+
+def _assigned(statement: ast.stmt) -> str | None:
+    """The name that an attribute, or a member of an enum, has."""
+    if isinstance(statement, ast.AnnAssign):
+        target: ast.expr = statement.target
+    elif isinstance(statement, ast.Assign):
+        target = statement.targets[0]
+    else:
+        return None
+    return target.id if isinstance(target, ast.Name) else None

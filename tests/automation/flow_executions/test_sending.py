@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlmodel import col
 
-from pytake_gql.automation.flow_executions import beginning, chunks, jobs, rates, service
+from pytake_gql.automation.flow_executions import beginning, chunks, jobs, rates, retrying, service
 from pytake_gql.automation.flow_executions.models import ExecutionRecipient, ExecutionStatus, FlowExecution
 from pytake_gql.automation.flow_executions.windows import EXPIRES_AFTER, Span
 from pytake_gql.desk.channels.models import Channel, ChannelKind
@@ -142,13 +142,13 @@ async def test_retrying_begins_the_failed_ones_anew_and_no_others(campaign: Camp
     execution_id = await campaign.fire()
     await campaign.finish(execution_id, channel)
     async with campaign.ports.units.of_system(campaign.organization_id) as uow:
-        assert (await service.retry(uow, execution_id)).status == "RUNNING"
+        assert (await retrying.retry(uow, execution_id)).status == "RUNNING"
     assert await campaign.counts(execution_id) == {"COMPLETED": 1, "PENDING": 1}
     assert (await campaign.finish(execution_id, channel)).status == "COMPLETED"
     assert (await campaign.counts(execution_id), len(channel.sent)) == ({"COMPLETED": 2}, 3)
     with pytest.raises(Refusal, match="No recipient of it has failed"):
         async with campaign.ports.units.of_system(campaign.organization_id) as uow:
-            await service.retry(uow, execution_id)
+            await retrying.retry(uow, execution_id)
 
 
 async def test_s21_an_access_that_is_revoked_fails_the_channel_and_the_execution(campaign: Campaign) -> None:

@@ -1,5 +1,6 @@
 """What each kind of node does, step by step (F1, F4)."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -331,6 +332,31 @@ def test_f4_texts_do_not_swell() -> None:
     assert breach(step) == (FlowRunStatus.FAILED, "api", "The values in this node's texts are too long.")
     long = play(parsed(node("m", "MESSAGE", text="{{x}}" * 500)), variables={"x": "a" * 2000})
     assert [len(text) for text in said(long.effects)] == [4096]
+
+
+def test_f7_patterns_take_bounded_time_in_a_step_whatever_they_are() -> None:
+    rule = {"left": "x", "operator": "MATCHES", "right": "(a|b)*a(a|b){90}c"}
+    branches = [{"name": f"b{index}", "match": "ANY", "rules": [rule] * 20} for index in range(20)]
+    began = time.process_time()
+    step = play(parsed(node("c", "CONDITION", branches=branches)), variables={"x": "ab" * 20_000})
+    assert breach(step)[2] == "The regular expressions here read too much text at once."
+    assert time.process_time() - began < 1
+    few = [{"name": "b", "match": "ANY", "rules": [rule] * 8}]
+    step = play(parsed(node("c", "CONDITION", branches=few)), variables={"x": "ab" * 20_000})
+    assert step.state.status is FlowRunStatus.HANDED_OFF
+
+
+def test_a_step_costs_200_microseconds_of_cpu_at_most() -> None:
+    """The best of some rounds, as others may be at work; what the state costs as JSON is in it."""
+    of, replies = parsed(MENU, BYE, edges=AFTER_MENU), (Replied("no"), Replied("2"))
+
+    def round_() -> float:
+        began = time.process_time()
+        for _ in range(50):
+            play(of, *replies)
+        return (time.process_time() - began) / 150
+
+    assert min(round_() for _ in range(5)) < 200e-6
 
 
 def test_f4_flows_call_each_other_8_deep_at_most() -> None:

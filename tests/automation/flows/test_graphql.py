@@ -61,7 +61,7 @@ async def audited(desk: Desk) -> list[tuple[str, dict[str, Any]]]:
 async def test_a_flow_is_made_changed_published_and_deleted(desk: Desk) -> None:
     empty = (await desk.admin.ask(CREATE, input={"name": " Greeting "}))["flow"]
     assert (empty["name"], empty["description"], empty["revision"], empty["published"]) == ("Greeting", None, 1, None)
-    start = {"nodeId": "start", "kind": "START", "label": None, "settings": {}, "position": None}
+    start: dict[str, Any] = {"nodeId": "start", "kind": "START", "label": None, "settings": {}, "position": None}
     assert (empty["draft"], empty["problems"]) == ({"nodes": [start], "edges": []}, [])
     id_ = empty["id"]
     drawn = {"nodes": [{**START, "position": {"x": 1}, "label": "Here"}], "edges": []}

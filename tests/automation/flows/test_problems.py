@@ -129,10 +129,10 @@ def test_f6_a_regex_is_bounded_or_refused(pattern: str) -> None:
     assert told == [f"pattern: {sentence}"]
     rule = {"left": "contact.name", "operator": "MATCHES", "right": pattern}
     branches = [{"name": "b", "rules": [rule]}]
-    told = found(
-        flow(node("c", "CONDITION", branches=branches), END, edges=[edge("start", "c"), edge("c", "end", "default")])
-    )
-    assert told == [("c", f"branches.0.rules.0: {sentence}")]
+    edges = [edge("start", "c"), edge("c", "end", "default")]
+    assert found(flow(node("c", "CONDITION", branches=branches), END, edges=edges)) == [
+        ("c", f"branches.0.rules.0: {sentence}")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_public_urls_pass(url: str) -> None:
     assert errors_of("API_CALL", method="GET", url=url) == []
 
 
-REFERENCES = [
+REFERENCES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("Queue", "HANDOFF", "queueId", {}),
     ("Department", "HANDOFF", "departmentId", {}),
     ("Member", "HANDOFF", "memberId", {}),

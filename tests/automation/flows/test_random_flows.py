@@ -1,5 +1,6 @@
 """Random graphs: valid ones end or wait within the limits, broken ones are told about by node, and nothing crashes."""
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
@@ -50,7 +51,7 @@ def menus(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def settings_of(kind: FlowNodeKind, draw: st.DrawFn) -> dict[str, Any]:
-    made = {
+    made: dict[FlowNodeKind, Callable[[], dict[str, Any]]] = {
         FlowNodeKind.MESSAGE: lambda: {"text": draw(TEXT)},
         FlowNodeKind.MENU: lambda: menus(draw),
         FlowNodeKind.QUESTION: lambda: {
@@ -69,7 +70,7 @@ def settings_of(kind: FlowNodeKind, draw: st.DrawFn) -> dict[str, Any]:
         FlowNodeKind.API_CALL: lambda: {"method": "GET", "url": "https://example.com/{{x}}", "save": {"y": "/a"}},
         FlowNodeKind.AI_REPLY: lambda: {"instruction": draw(TEXT), "variable": draw(VARIABLES)},
     }
-    return made.get(kind, dict)()
+    return made[kind]() if kind in made else {}
 
 
 KINDS = st.sampled_from([kind for kind in FlowNodeKind if kind not in {FlowNodeKind.START, FlowNodeKind.JUMP}])

@@ -4,11 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+import graphql
 import orjson
 import pytest
 
 from pytake_gql.automation.flows import faults, fields, settings
 from pytake_gql.automation.flows.kinds import FlowNodeKind
+from pytake_gql.schema import schema
 from tests.test_house import PACKAGE
 
 
@@ -21,7 +23,7 @@ def own_sentences() -> Iterator[str]:
             name = getattr(call.func, "id", None) if isinstance(call, ast.Call) else None
             if isinstance(call, ast.Call) and name in {"PydanticCustomError", "checked"}:
                 said = call.args[1]
-                if isinstance(said, ast.Constant) and said.value:
+                if isinstance(said, ast.Constant) and isinstance(said.value, str) and said.value:
                     yield said.value
 
 
@@ -49,3 +51,26 @@ def test_every_kind_has_a_strict_schema_with_descriptions(kind: FlowNodeKind) ->
 
 def test_every_kind_is_served() -> None:
     assert set(settings.BY_KIND) == set(FlowNodeKind)
+
+
+@pytest.mark.parametrize("kind", FlowNodeKind)
+def test_the_schema_tells_the_ways_out_of_each_kind(kind: FlowNodeKind) -> None:
+    options = [{"value": "a", "title": "A"}]
+    rules: dict[str, Any] = {"rules": [{"left": "x", "operator": "IS_SET"}]}
+    branches = [{"name": "a", **({"weight": 1} if kind is FlowNodeKind.RANDOM else rules)}]
+    given = {"text": "?", "options": options, "branches": branches, "variable": "x", "type": "TEXT",
+             "value": 1, "seconds": 1, "method": "GET", "url": "https://example.com", "instruction": "?",
+             "nodeId": "a"}  # fmt: skip
+    model = settings.BY_KIND[kind]
+    known = {name: value for name, value in given.items() if name in model.model_json_schema()["properties"]}
+    ways = model.model_validate_json(orjson.dumps(known)).ways if known else model().ways
+    told = described()[kind.value]
+    assert [way for way in ways if way != "a" and way not in told] == []
+    assert ("no way out" in told) is (ways == ())
+    assert ("each option" in told or "each branch" in told) is ("a" in ways)
+
+
+def described() -> dict[str, str]:
+    definitions = graphql.build_schema(schema.as_str()).type_map["FlowNodeKind"]
+    assert isinstance(definitions, graphql.GraphQLEnumType)
+    return {name: value.description or "" for name, value in definitions.values.items()}

@@ -68,7 +68,8 @@ async def test_a_pull_reads_a_handful_of_three_thousand(
     async with explained(desk.make.ports, desk.organization.id) as (uow, plans):
         found = await claims.take_from(uow, [desk.agent_member.id], ((queue_order, tuple(queue_ids)),))
         assert found.taken == {desk.agent_member.id: first.id}
-    read = [node for plan in plans for node in nodes(plan)]
+    # A table of a few pages, as `members` is here, is read whole.
+    read = [node for plan in plans for node in nodes(plan) if node.get("Relation Name") != "members"]
     assert len(plans) == 1
     assert max(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in read) <= _A_HANDFUL
 
