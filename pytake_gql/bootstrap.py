@@ -22,7 +22,9 @@ from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.automation.ai.ports import Assistant
+from pytake_gql.automation.flow_executions import following
 from pytake_gql.automation.flow_runs import listeners as flow_runs
+from pytake_gql.automation.flow_runs.events import FlowRunEnded
 from pytake_gql.desk.channels.events import ChannelDeleted, ChannelFailed, ChannelFlowChosen
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.channels.ports import TemplateSource
@@ -36,6 +38,7 @@ from pytake_gql.desk.conversations.events import (
     ConversationQueued,
     ConversationRead,
     ConversationSnoozed,
+    FlowMessageSettled,
     MessageReceived,
     MessageSent,
 )
@@ -148,6 +151,12 @@ def listeners() -> Listeners:
     heard.on(ConversationMoved, flow_runs.on_moved)
     heard.on(MessageReceived, flow_runs.on_message_received)
     heard.on(ContactErased, flow_runs.on_contact_erased)
+    heard.on(FlowMessageSettled, following.on_message_settled)
+    heard.on(MessageReceived, following.on_message_received)
+    heard.on(FlowRunEnded, following.on_run_ended)
+    heard.on(ContactMerged, following.on_contact_merged)
+    heard.on(ContactErased, following.on_contact_erased)
+    heard.on(ChannelDeleted, following.on_channel_deleted)
     heard.on(ConversationAssigned, notifications.on_assigned)
     heard.on(MessageReceived, notifications.on_message_received)
     heard.on(SlaBreached, notifications.on_sla_breached)

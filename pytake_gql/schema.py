@@ -1,5 +1,7 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
+from pytake_gql.automation.flow_executions.graphql import FlowExecutionMutation, FlowExecutionQuery
+from pytake_gql.automation.flow_executions.live import FlowExecutionSubscription
 from pytake_gql.automation.flow_runs.graphql import FlowRun
 from pytake_gql.automation.flows.graphql import FlowMutation, FlowQuery
 from pytake_gql.desk.attachments.graphql import AttachmentMutation
@@ -51,6 +53,7 @@ class Query(
     CannedResponseQuery,
     VisitorQuery,
     FlowQuery,
+    FlowExecutionQuery,
     AuditQuery,
     NotificationQuery,
 ):
@@ -75,6 +78,7 @@ class Mutation(
     RoutingMutation,
     VisitorMutation,
     FlowMutation,
+    FlowExecutionMutation,
     NotificationMutation,
 ):
     """Everything that can be changed: one `input`, one payload with `userErrors`."""
@@ -86,6 +90,7 @@ class Subscription(
     RoutingSubscription,
     MemberSubscription,
     VisitorSubscription,
+    FlowExecutionSubscription,
     NotificationSubscription,
 ):
     """Everything that can be followed live."""

@@ -7,9 +7,10 @@ runs it there and then: a job that was lost costs time, never work, and without 
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -18,9 +19,12 @@ from arq.worker import Function, Worker, func
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytake_gql import bootstrap
 from pytake_gql.automation.ai.ports import Assistant
+from pytake_gql.automation.flow_executions import jobs as flow_executions
+from pytake_gql.automation.flow_executions import service as executions
 from pytake_gql.automation.flow_runs import jobs as flow_runs
 from pytake_gql.automation.flow_runs import service as runs
 from pytake_gql.automation.flow_runs.outside import Outside
@@ -56,9 +60,13 @@ STOP_SECONDS = 8.0
 """How long running jobs may take to end after SIGTERM; what is cancelled then is due again when its lease ends."""
 _SWEPT_AT_MOST = 500
 _SWEPT_AT_ONCE = 10
+_EXECUTIONS_AT_MOST = 4
+"""A look at an execution takes seconds: the other places are for what people wait for (E11)."""
 _LONGEST_PAUSE_SECONDS = 5.0
 
 Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
+FindsDue: TypeAlias = Callable[[AsyncSession, datetime, int], Awaitable[Sequence[tuple[UUID, UUID]]]]
+"""(organization, id) of what is due until then, across organizations, at most so many."""
 
 
 def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]:
@@ -72,9 +80,10 @@ def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]
         "record_breaches": lambda of, id_: sla.record_breaches(ports, UUID(of), UUID(id_)),
         "lose_member": lambda of, id_: members.lose_member(ports, UUID(of), UUID(id_)),
         "wake_conversation": lambda of, id_: conversations.wake_conversation(ports, UUID(of), UUID(id_)),
+        **engine.jobs(ports),
         "step_flow_run": lambda of, id_: flow_runs.step_flow_run(ports, UUID(of), UUID(id_)),
         "perform_flow_effect": lambda of, id_: flow_runs.perform_flow_effect(ports, world, UUID(of), UUID(id_)),
-        **engine.jobs(ports),
+        "run_execution": lambda of, id_: flow_executions.run_execution(ports, channels, UUID(of), UUID(id_)),
         "deliver_message": lambda of, id_: conversations.deliver_message(ports, channels, UUID(of), UUID(id_)),
     }
 
@@ -85,52 +94,36 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
     async def mails() -> list[Job]:
         return [Job("deliver_mail", (str(id_),)) for id_ in await mail.due_mails(ports, _SWEPT_AT_MOST)]
 
-    async def unsent() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await messages.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("deliver_message", (str(of), str(id_))) for of, id_ in due]
-
-    async def snoozed() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await snoozes.due_to_wake(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("wake_conversation", (str(of), str(id_))) for of, id_ in due]
-
-    async def missed() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await deadlines.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("record_breaches", (str(of), str(id_))) for of, id_ in due]
-
     watch = members.Watch(ports)
 
     async def lost() -> list[Job]:
         return [Job("lose_member", (str(of), str(id_))) for of, id_ in await watch.lost(_SWEPT_AT_MOST)]
 
-    async def routable() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await engine.routable(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("route_queue", (str(of), str(id_))) for of, id_ in due]
+    return (
+        mails,
+        lost,
+        _due(ports, "deliver_message", messages.due),
+        _due(ports, "wake_conversation", snoozes.due_to_wake),
+        _due(ports, "record_breaches", deadlines.due),
+        _due(ports, "route_queue", engine.routable),
+        _due(ports, "fetch_medium", media.due),
+        _due(ports, "tell_read", readings.due),
+        _due(ports, "step_flow_run", runs.due),
+        _due(ports, "perform_flow_effect", runs.due_effects),
+        _due(ports, "run_execution", executions.due, _EXECUTIONS_AT_MOST),
+    )
 
-    async def unfetched() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await media.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("fetch_medium", (str(of), str(id_))) for of, id_ in due]
 
-    async def untold() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await readings.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("tell_read", (str(of), str(id_))) for of, id_ in due]
+def _due(ports: Ports, name: str, find: FindsDue, at_most: int = _SWEPT_AT_MOST) -> Sweep:
+    """A job of that name for each row that is due."""
 
-    async def stepping() -> list[Job]:
+    async def sweep() -> list[Job]:
         async with ports.database.session(None) as session:
-            due = await runs.due(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("step_flow_run", (str(of), str(id_))) for of, id_ in due]
+            found = await find(session, ports.clock.now(), at_most)
+        return [Job(name, (str(of), str(id_))) for of, id_ in found]
 
-    async def unperformed() -> list[Job]:
-        async with ports.database.session(None) as session:
-            due = await runs.due_effects(session, ports.clock.now(), _SWEPT_AT_MOST)
-        return [Job("perform_flow_effect", (str(of), str(id_))) for of, id_ in due]
-
-    return mails, unsent, snoozed, lost, missed, routable, unfetched, untold, stepping, unperformed
+    sweep.__name__ = name
+    return sweep
 
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:

@@ -23,7 +23,7 @@ from pytake_gql.kernel.settings import Settings
 
 @dataclass
 class Processes:
-    """APIs (`api`, `api-2`) and a worker; whatever is killed is started again, as a supervisor does."""
+    """APIs (`api`, `api-2`), workers (`worker`, `worker-2`); what is killed is started again, as a supervisor does."""
 
     settings: Settings
     directory: Path

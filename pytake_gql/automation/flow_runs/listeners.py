@@ -34,6 +34,8 @@ async def on_given_to_flow(uow: UnitOfWork, event: ConversationGivenToFlow) -> N
     if await service.live_in(uow, event.entity_id) is not None:
         return
     conversation = await _conversation(uow, event.entity_id)
+    if conversation.status is not ConversationStatus.BOT:
+        return  # that flow has come to its end already
     statement = select(Channel.flow_id).where(Channel.id == conversation.channel_id)
     flow_id = (await uow.session.execute(statement)).scalar_one()
     version = (await versions.published(uow.session, [flow_id])).get(flow_id) if flow_id else None
@@ -60,7 +62,8 @@ async def on_message_received(uow: UnitOfWork, event: MessageReceived) -> None:
 async def on_moved(uow: UnitOfWork, event: ConversationMoved) -> None:
     """People have it, or it was closed: the flow speaks no more."""
     changed = event.changes["status"]
-    if changed["from"] is ConversationStatus.BOT and changed["to"] is not ConversationStatus.BOT:
+    is_over = changed["from"] is ConversationStatus.BOT and changed["to"] is not ConversationStatus.BOT
+    if is_over and not service.has_ended_now(uow, event.entity_id):
         await service.cancel(uow, event.entity_id)
 
 

@@ -5,7 +5,7 @@ is known only after the engine was asked, with conversation and run locked: a st
 raises `MustHold`, and is taken again in a new transaction that locks them first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -119,6 +119,30 @@ async def take(
         await _write(uow, conversation, run, step)
     except Refusal as refusal:
         raise StepRefused(refusal.problems[0].message(known.locale)) from refusal
+    return True
+
+
+def trial(graphs: Mapping[UUID, Graph], state: RunState, known: Surroundings) -> Step:
+    """What the first step would be; nothing is written."""
+    return engine.step(graphs, state, Started(), known)
+
+
+async def take_first(
+    uow: UnitOfWork, conversation: Conversation, run: FlowRun, graphs: Mapping[UUID, Graph], known: Surroundings
+) -> bool:
+    """Takes the first step in the transaction that began the run, for those who begin many.
+
+    False, with nothing written, where it has to hold more than the conversation: a worker takes it later. Raises
+    `StepRefused`.
+    """
+    step = trial(graphs, RunState.from_json(run.state), known)
+    if _needed(step.effects) != Held():
+        return False
+    try:
+        await _write(uow, conversation, run, step)
+    except Refusal as refusal:
+        raise StepRefused(refusal.problems[0].message(known.locale)) from refusal
+    uow.withdraw(service.job(uow, run))
     return True
 
 

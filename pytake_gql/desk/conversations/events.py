@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from pytake_gql.desk.conversations.models import MoveReason
+from pytake_gql.desk.conversations.models import MessageStatus, MoveReason
 from pytake_gql.kernel.events import Event
 
 
@@ -20,6 +20,10 @@ class ConversationMoved(ConversationEvent):
 
 class ConversationGivenToFlow(ConversationMoved):
     """A flow speaks in it from now on: it is new."""
+
+
+class ConversationBegunByFlow(ConversationMoved):
+    """A flow has begun it, and speaks: nobody wrote before."""
 
 
 class ConversationQueued(ConversationMoved):
@@ -79,6 +83,15 @@ class FlowSpoke(ConversationEvent):
 
     is_audited: ClassVar[bool] = False
     message_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowMessageSettled(ConversationEvent):
+    """What became of something that a flow said is known, or more of it than before."""
+
+    is_audited: ClassVar[bool] = False
+    message_id: UUID
+    status: MessageStatus
 
 
 class ConversationChanged(ConversationEvent):
