@@ -1,5 +1,6 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
+from pytake_gql.automation.flow_automations.schedule_graphql import ScheduleQuery
 from pytake_gql.desk.attachments.graphql import AttachmentMutation
 from pytake_gql.desk.attributes.graphql import ContactAttributeMutation, ContactAttributeQuery
 from pytake_gql.desk.canned_responses.graphql import CannedResponseMutation, CannedResponseQuery
@@ -50,6 +51,7 @@ class Query(
     VisitorQuery,
     AuditQuery,
     NotificationQuery,
+    ScheduleQuery,
 ):
     """Everything that can be read."""
 

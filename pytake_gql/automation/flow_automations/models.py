@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from pytake_gql.automation.flow_automations.exceptions import ExceptionKind
 from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, text_enum, within_organization
 
 
@@ -18,14 +19,6 @@ class AutomationStatus(StrEnum):
     PAUSED = "PAUSED"
     COMPLETED = "COMPLETED"
     ARCHIVED = "ARCHIVED"
-
-
-class ExceptionKind(StrEnum):
-    """What becomes of the firings on certain days (S14)."""
-
-    SKIP = "SKIP"
-    RESCHEDULE = "RESCHEDULE"
-    MODIFY = "MODIFY"
 
 
 class FlowAutomation(TenantModel, table=True):

@@ -1,0 +1,33 @@
+"""From the clock on the wall to instants: the offset in force before a change (S4). Pure."""
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+FIRST_DAY, LAST_DAY = dt.date(1, 1, 8), dt.date(9999, 11, 30)
+"""What lies outside is not computed: near the ends of the calendar there is no room for offsets."""
+
+
+def instant(local: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    """What the zone's clock skips lies as much later as it skips; what comes twice is the first of them."""
+    return local.replace(tzinfo=zone).astimezone(dt.UTC)
+
+
+def instants(local: dt.datetime, zone: ZoneInfo) -> list[dt.datetime]:
+    """Each instant at which the clock shows this: none in a gap, both passes of a fold."""
+    both = {instant(local, zone), local.replace(tzinfo=zone, fold=1).astimezone(dt.UTC)}
+    return sorted(at for at in both if shown(at, zone) == local)
+
+
+def shown(at: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    """What the zone's clock shows then."""
+    return at.astimezone(zone).replace(tzinfo=None)
+
+
+def exists(local: dt.datetime, zone: ZoneInfo) -> bool:
+    return shown(instant(local, zone), zone) == local
+
+
+def day_of(at: dt.datetime, zone: ZoneInfo) -> dt.date:
+    """The civil date there, within what is computed."""
+    near = min(max(at.replace(tzinfo=None).date(), FIRST_DAY), LAST_DAY)
+    return near if near in {FIRST_DAY, LAST_DAY} else shown(at, zone).date()
