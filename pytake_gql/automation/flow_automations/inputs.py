@@ -132,12 +132,12 @@ class RecurrenceInput:
     """A list of single firings."""
 
     def checked(self, problems: Problems) -> Recurrence | None:
+        found: Recurrence | None = None
         for name, holder in vars(self).items():
             if holder is not None:
                 with problems.gather("recurrence", name):
-                    found: Recurrence = holder.value.checked()
-                    return found
-        return None
+                    found = holder.value.checked()
+        return found
 
 
 @input_type
@@ -224,8 +224,8 @@ class ScheduleExceptionInput:
             limits=limits,
         )
         with problems.gather(*path):
-            return checks.special(given)
-        return None
+            checks.special(given)
+        return given if len(problems.found) == before else None
 
 
 @input_type
@@ -300,4 +300,3 @@ class ScheduleInput:
             return ()
         with problems.gather("exceptions"):
             return checks.specials(whole)
-        return ()

@@ -1,6 +1,7 @@
 """From the clock on the wall to instants: the offset in force before a change (S4). Pure."""
 
 import datetime as dt
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 FIRST_DAY, LAST_DAY = dt.date(1, 1, 8), dt.date(9999, 11, 30)
@@ -31,3 +32,12 @@ def day_of(at: dt.datetime, zone: ZoneInfo) -> dt.date:
     """The civil date there, within what is computed."""
     near = min(max(at.replace(tzinfo=None).date(), FIRST_DAY), LAST_DAY)
     return near if near in {FIRST_DAY, LAST_DAY} else shown(at, zone).date()
+
+
+@lru_cache(maxsize=50_000)
+def steady_offset(day: dt.date, zone: ZoneInfo) -> dt.timedelta | None:
+    """The offset of a day on which the clock does not change; None on one on which it does."""
+    midnight = dt.datetime.combine(day, dt.time(), zone)
+    ends = (midnight, midnight + dt.timedelta(days=1))
+    offsets = {moment.replace(fold=fold).utcoffset() for moment in ends for fold in (0, 1)}
+    return offsets.pop() if len(offsets) == 1 else None

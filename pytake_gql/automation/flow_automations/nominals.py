@@ -2,19 +2,19 @@
 
 import datetime as dt
 import heapq
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 from pytake_gql.automation.flow_automations import local_time
 from pytake_gql.automation.flow_automations.local_time import FIRST_DAY, instant, instants
-from pytake_gql.automation.flow_automations.recurrences import Recurrence
+from pytake_gql.automation.flow_automations.recurrences import Days, Recurrence
 
 _DAY = dt.timedelta(days=1)
-_SHIFT = 2 * _DAY
-"""How far a clock change may move a time: Apia and Kwajalein left out a day."""
+"""No clock change moves a time further: Apia and Kwajalein left out a whole one."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,45 +73,75 @@ def _beginning(rule: Rule) -> dt.datetime:
     """An instant before which nothing counts."""
     if rule.starts_at is None:
         return rule.anchor
-    return instant(rule.starts_at, ZoneInfo(rule.zone)) - _SHIFT
+    return instant(rule.starts_at, ZoneInfo(rule.zone)) - _DAY
 
 
 def _within_bounds(rule: Rule, since: dt.datetime, leaves: Leaves | None) -> Iterator[Nominal]:
+    """From the day before on: what a gap moves forward may come a day later."""
     if rule.count is not None:
         since = max(since, _beginning(rule))
     zone = ZoneInfo(rule.zone)
-    first = max(local_time.day_of(since, zone), FIRST_DAY + _SHIFT) - _SHIFT
+    first = max(local_time.day_of(since, zone), FIRST_DAY + _DAY) - _DAY
     if rule.starts_at is not None:
         first = max(first, rule.starts_at.date())
-    for nominal in _in_order(rule, zone, first, leaves):
+    days = takewhile(lambda pair: rule.ends_at is None or pair[0] <= rule.ends_at.date(), _days(rule, first, leaves))
+    for nominal in _in_order(rule, zone, days, since):
         if nominal.at >= since:
             yield nominal
 
 
-def _in_order(rule: Rule, zone: ZoneInfo, first: dt.date, leaves: Leaves | None) -> Iterator[Nominal]:
-    """From that day on.
+def _days(rule: Rule, first: dt.date, leaves: Leaves | None) -> Days:
+    for day, times in rule.recurrence.days(rule.anchor_day, first):
+        if leaves is None or not leaves(day):
+            yield day, times
 
-    Local times run in order, instants do not: what a gap moves forward passes what comes after the gap, and the
-    second pass of a fold comes after all of the first. So each waits until nothing can come before it.
+
+def _in_order(rule: Rule, zone: ZoneInfo, days: Days, since: dt.datetime) -> Iterator[Nominal]:
+    """Local times run in order, instants do not.
+
+    What a gap moves forward passes what comes after the gap, and the second pass of a fold comes after all of the
+    first. So each waits until nothing can come before it.
     """
     waiting: list[Nominal] = []
-    find = instants if rule.recurrence.walks_real_time else _one_instant
-    for day, times in rule.recurrence.days(rule.anchor_day, first):
-        if rule.ends_at is not None and day > rule.ends_at.date():
-            break
-        if leaves is not None and leaves(day):
-            continue
+    for day, times in days:
         if waiting:
             earliest = _earliest(day, zone)
             while waiting and waiting[0].at <= earliest:
                 yield heapq.heappop(waiting)
-        for time in times:
-            local = dt.datetime.combine(day, time)
-            if _is_within(rule, local):
-                for at in find(local, zone):
-                    heapq.heappush(waiting, Nominal(at, local))
+        steady = local_time.steady_offset(day, zone)
+        if steady is not None:
+            found = _of_steady_day(rule, day, times, steady, since)
+        else:
+            found = _of_changing_day(rule, zone, day, times)
+        if waiting or steady is None:
+            for nominal in found:
+                heapq.heappush(waiting, nominal)
+        else:
+            yield from found
     while waiting:
         yield heapq.heappop(waiting)
+
+
+def _of_steady_day(
+    rule: Rule, day: dt.date, times: Sequence[dt.time], offset: dt.timedelta, since: dt.datetime
+) -> Iterator[Nominal]:
+    """In order, without those before `since`: most days are such, and most of a day's times are not asked for."""
+    begins = (since + offset).replace(tzinfo=None)
+    first = 0 if begins.date() < day else bisect_left(times, begins.time()) if begins.date() == day else len(times)
+    is_bounded = any(bound is not None and bound.date() == day for bound in (rule.starts_at, rule.ends_at))
+    for time in islice(times, first, None):
+        local = dt.datetime.combine(day, time)
+        if not is_bounded or _is_within(rule, local):
+            yield Nominal(local.replace(tzinfo=dt.UTC) - offset, local)
+
+
+def _of_changing_day(rule: Rule, zone: ZoneInfo, day: dt.date, times: Sequence[dt.time]) -> Iterator[Nominal]:
+    find = instants if rule.recurrence.walks_real_time else _one_instant
+    for time in times:
+        local = dt.datetime.combine(day, time)
+        if _is_within(rule, local):
+            for at in find(local, zone):
+                yield Nominal(at, local)
 
 
 def _one_instant(local: dt.datetime, zone: ZoneInfo) -> tuple[dt.datetime]:
@@ -122,7 +152,7 @@ def _earliest(day: dt.date, zone: ZoneInfo) -> dt.datetime:
     """No time of this day or a later one lies before it: one that a gap skips may lie after those that follow."""
     midnight = dt.datetime.combine(day, dt.time())
     at = instant(midnight, zone)
-    return at if local_time.exists(midnight, zone) else at - _SHIFT
+    return at if local_time.exists(midnight, zone) else at - _DAY
 
 
 def _is_within(rule: Rule, local: dt.datetime) -> bool:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from itertools import islice, takewhile
+from itertools import groupby, islice, takewhile
 
 from pytake_gql.automation.flow_automations.cron import Cron
 from pytake_gql.automation.flow_automations.nominals import Rule, nominals
@@ -23,5 +23,5 @@ def preview(schedule: Schedule, since: dt.datetime, until: dt.datetime | None, c
 
 def next_runs(cron: Cron, zone: str, now: dt.datetime) -> Sequence[dt.datetime]:
     """The next five instants; what falls together is one."""
-    listed = islice(nominals(Rule(zone, cron, now), now), _RUNS * 24)
-    return list(dict.fromkeys(nominal.at for nominal in listed))[:_RUNS]
+    runs = (nominal.at for nominal in nominals(Rule(zone, cron, now), now))
+    return [at for at, _ in islice(groupby(runs), _RUNS)]

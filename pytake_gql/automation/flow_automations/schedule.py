@@ -192,6 +192,8 @@ def _leaves(schedule: Schedule, day: dt.date) -> bool:
 
 def _settled(schedule: Schedule, since: dt.datetime) -> dt.datetime:
     """An instant from which on to look: nothing before it lands at or after `since`, but for what is rescheduled."""
+    if schedule.window is None and all(special.window is None for special in schedule.exceptions):
+        return since - _SETTLING_DAYS * _DAY
     day = local_time.day_of(since, schedule.zone)
     floor = max(local_time.FIRST_DAY + 2 * _DAY, day - HORIZON)
     found = 0

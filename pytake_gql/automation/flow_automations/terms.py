@@ -1,7 +1,7 @@
 """Names of days, dates and times in the languages of end users."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from pytake_gql.kernel.translation import translate
@@ -29,16 +29,29 @@ _MONTHS: Sequence[Callable[[str], str]] = (
     lambda locale: translate("November", locale),
     lambda locale: translate("December", locale),
 )
-_NTHS = MappingProxyType(
+_Named = Callable[[str, str], str]
+_NTH_WEEKDAYS: Mapping[int, _Named] = MappingProxyType(
     {
-        1: lambda weekday, locale: translate("first {weekday}", locale, weekday=weekday),
-        2: lambda weekday, locale: translate("second {weekday}", locale, weekday=weekday),
-        3: lambda weekday, locale: translate("third {weekday}", locale, weekday=weekday),
-        4: lambda weekday, locale: translate("fourth {weekday}", locale, weekday=weekday),
-        5: lambda weekday, locale: translate("fifth {weekday}", locale, weekday=weekday),
-        -1: lambda weekday, locale: translate("last {weekday}", locale, weekday=weekday),
+        1: lambda name, locale: translate("first {weekday}", locale, weekday=name),
+        2: lambda name, locale: translate("second {weekday}", locale, weekday=name),
+        3: lambda name, locale: translate("third {weekday}", locale, weekday=name),
+        4: lambda name, locale: translate("fourth {weekday}", locale, weekday=name),
+        5: lambda name, locale: translate("fifth {weekday}", locale, weekday=name),
+        -1: lambda name, locale: translate("last {weekday}", locale, weekday=name),
     }
 )
+_NTH_WEEKEND_DAYS: Mapping[int, _Named] = MappingProxyType(
+    {
+        1: lambda name, locale: translate("first {weekend_day}", locale, weekend_day=name),
+        2: lambda name, locale: translate("second {weekend_day}", locale, weekend_day=name),
+        3: lambda name, locale: translate("third {weekend_day}", locale, weekend_day=name),
+        4: lambda name, locale: translate("fourth {weekend_day}", locale, weekend_day=name),
+        5: lambda name, locale: translate("fifth {weekend_day}", locale, weekend_day=name),
+        -1: lambda name, locale: translate("last {weekend_day}", locale, weekend_day=name),
+    }
+)
+"""In Portuguese Saturday and Sunday are masculine, the other days feminine."""
+_SATURDAY = 5
 
 
 def weekday_name(weekday: int, locale: str) -> str:
@@ -51,8 +64,8 @@ def month_name(month: int, locale: str) -> str:
 
 
 def nth_name(nth: int, weekday: int, locale: str) -> str:
-    told: str = _NTHS[nth](weekday_name(weekday, locale), locale)
-    return told
+    named = _NTH_WEEKEND_DAYS if weekday >= _SATURDAY else _NTH_WEEKDAYS
+    return named[nth](weekday_name(weekday, locale), locale)
 
 
 def month_day(day: int, locale: str) -> str:

@@ -132,7 +132,7 @@ class Schedule:
     def of(cls, settings: Settings, limits: AutomationLimits, locale: str) -> Self:
         return cls(
             timezone=TimeZone(settings.timezone),
-            recurrence=recurrence_to_json(settings.recurrence),
+            recurrence=JSON(recurrence_to_json(settings.recurrence)),
             summary=words.summary(settings, locale),
             starts_at=LocalDateTime(settings.starts_at) if settings.starts_at else None,
             ends_at=LocalDateTime(settings.ends_at) if settings.ends_at else None,

@@ -72,6 +72,10 @@ def _fits(of: Recurrence, local: dt.datetime, anchor: dt.date) -> bool:
     if isinstance(of, Weekly):
         monday, other = (one - DAY * one.weekday() for one in (day, anchor))
         return day.weekday() in of.weekdays and (monday - other).days // 7 % of.interval == 0
+    return _fits_month(of, day, anchor)
+
+
+def _fits_month(of: Monthly, day: dt.date, anchor: dt.date) -> bool:
     if ((day.year - anchor.year) * 12 + day.month - anchor.month) % of.interval:
         return False
     length = calendar.monthrange(day.year, day.month)[1]
@@ -128,9 +132,6 @@ def walked(rule: Rule, since: dt.datetime, until: dt.datetime) -> list[tuple[dt.
     """The nominals of a span: instant and local time."""
     found = []
     for minute in _minutes(rule.zone, since, until):
-        if rule.recurrence.walks_real_time:
-            locals_ = [minute.shown]
-        else:
-            locals_ = minute.stands_for
+        locals_ = [minute.shown] if rule.recurrence.walks_real_time else minute.stands_for
         found += [(minute.at, local) for local in locals_ if named(rule, local)]
     return found
