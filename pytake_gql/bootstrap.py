@@ -8,16 +8,23 @@ from pathlib import Path
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
+import pytake_gql.models
 from pytake_gql.adapters.local_files import LocalFiles
 from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.adapters.meta.instagram import Instagram
 from pytake_gql.adapters.meta.instagram_reader import InstagramReader
 from pytake_gql.adapters.meta.whatsapp import WhatsApp
 from pytake_gql.adapters.meta.whatsapp_reader import WhatsAppReader
+from pytake_gql.adapters.no_assistant import NoAssistant
+from pytake_gql.adapters.public_http import GuardedHttp
 from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
-from pytake_gql.desk.channels.events import ChannelDeleted
+from pytake_gql.automation.ai.ports import Assistant
+from pytake_gql.automation.flow_executions import following
+from pytake_gql.automation.flow_runs import listeners as flow_runs
+from pytake_gql.automation.flow_runs.events import FlowRunEnded
+from pytake_gql.desk.channels.events import ChannelDeleted, ChannelFlowChosen
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.channels.ports import TemplateSource
 from pytake_gql.desk.contacts.events import ContactErased, ContactMerged
@@ -25,9 +32,11 @@ from pytake_gql.desk.conversations import ownership
 from pytake_gql.desk.conversations.events import (
     ConversationAssigned,
     ConversationClosed,
+    ConversationGivenToFlow,
     ConversationMoved,
     ConversationQueued,
     ConversationSnoozed,
+    FlowMessageSettled,
     MessageReceived,
     MessageSent,
 )
@@ -55,6 +64,7 @@ from pytake_gql.kernel.files import Files
 from pytake_gql.kernel.jobs import Jobs, deserialize, serialize
 from pytake_gql.kernel.limiter import Limiter
 from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.public_http import PublicHttp
 from pytake_gql.kernel.settings import Settings, read_settings
 from pytake_gql.kernel.tokens import Tokens
 from pytake_gql.kernel.unit_of_work import UnitsOfWork
@@ -74,6 +84,8 @@ from pytake_gql.tenancy.members.events import (
 )
 from pytake_gql.tenancy.members.heartbeat import Heartbeat
 from pytake_gql.tenancy.organizations.events import OrganizationCreated
+
+assert pytake_gql.models  # noqa: S101 - every table is known, so that keys may point to those of a higher wing
 
 
 def servers() -> Lent:
@@ -127,6 +139,17 @@ def listeners() -> Listeners:
     heard.on(ConversationClosed, sla.on_closed)
     heard.on(MessageReceived, sla.on_message_received)
     heard.on(MessageSent, sla.on_message_sent)
+    heard.on(ChannelFlowChosen, flow_runs.refuse_unpublished)
+    heard.on(ConversationGivenToFlow, flow_runs.on_given_to_flow)
+    heard.on(ConversationMoved, flow_runs.on_moved)
+    heard.on(MessageReceived, flow_runs.on_message_received)
+    heard.on(ContactErased, flow_runs.on_contact_erased)
+    heard.on(FlowMessageSettled, following.on_message_settled)
+    heard.on(MessageReceived, following.on_message_received)
+    heard.on(FlowRunEnded, following.on_run_ended)
+    heard.on(ContactMerged, following.on_contact_merged)
+    heard.on(ContactErased, following.on_contact_erased)
+    heard.on(ChannelDeleted, following.on_channel_deleted)
     heard.on(ConversationAssigned, notifications.on_assigned)
     heard.on(MessageReceived, notifications.on_message_received)
     heard.on(SlaBreached, notifications.on_sla_breached)
@@ -168,6 +191,7 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
     authority = SessionAuthority(database, tokens, of)
     units = UnitsOfWork(database, clock, bus, jobs, listeners(), of)
     heartbeat, stored, graph = Heartbeat(units), files(of, tokens, clock), Graph(is_production=of.is_production)
+    public_http = GuardedHttp()
     whatsapp, instagram = WhatsApp(graph, stored), Instagram(graph)
     try:
         async with authority.following(bus), heartbeat.beating():
@@ -191,11 +215,14 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                     },
                     MediaSource: {ChannelKind.WHATSAPP: whatsapp, ChannelKind.INSTAGRAM: instagram},
                     TemplateSource: whatsapp,
+                    PublicHttp: public_http,
+                    Assistant: NoAssistant(),
                 },
             )
     finally:
         await stored.close()
         await graph.close()
+        await public_http.close()
         await bus.close()
         await database.close()
         await redis.aclose()

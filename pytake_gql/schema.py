@@ -1,6 +1,10 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
 from pytake_gql.automation.flow_automations.schedule_graphql import ScheduleQuery
+from pytake_gql.automation.flow_executions.graphql import FlowExecutionMutation, FlowExecutionQuery
+from pytake_gql.automation.flow_executions.live import FlowExecutionSubscription
+from pytake_gql.automation.flow_runs.graphql import FlowRun
+from pytake_gql.automation.flows.graphql import FlowMutation, FlowQuery
 from pytake_gql.desk.attachments.graphql import AttachmentMutation
 from pytake_gql.desk.attributes.graphql import ContactAttributeMutation, ContactAttributeQuery
 from pytake_gql.desk.canned_responses.graphql import CannedResponseMutation, CannedResponseQuery
@@ -49,6 +53,8 @@ class Query(
     ConversationQuery,
     CannedResponseQuery,
     VisitorQuery,
+    FlowQuery,
+    FlowExecutionQuery,
     AuditQuery,
     NotificationQuery,
     ScheduleQuery,
@@ -73,6 +79,8 @@ class Mutation(
     CannedResponseMutation,
     RoutingMutation,
     VisitorMutation,
+    FlowMutation,
+    FlowExecutionMutation,
     NotificationMutation,
 ):
     """Everything that can be changed: one `input`, one payload with `userErrors`."""
@@ -84,9 +92,10 @@ class Subscription(
     RoutingSubscription,
     MemberSubscription,
     VisitorSubscription,
+    FlowExecutionSubscription,
     NotificationSubscription,
 ):
     """Everything that can be followed live."""
 
 
-schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, RoutingDecision, SlaClock])
+schema = build(Query, Mutation, Subscription, types=[*EVENT_TYPES, RoutingDecision, SlaClock, FlowRun])

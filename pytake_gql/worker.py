@@ -20,6 +20,12 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pytake_gql import bootstrap
+from pytake_gql.automation.ai.ports import Assistant
+from pytake_gql.automation.flow_executions import jobs as flow_executions
+from pytake_gql.automation.flow_executions import service as executions
+from pytake_gql.automation.flow_runs import jobs as flow_runs
+from pytake_gql.automation.flow_runs import service as runs
+from pytake_gql.automation.flow_runs.outside import Outside
 from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.conversations import jobs as conversations
 from pytake_gql.desk.conversations import messages
@@ -34,6 +40,7 @@ from pytake_gql.insight.notifications import service as notifications
 from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.public_http import PublicHttp
 from pytake_gql.kernel.settings import Settings
 from pytake_gql.tenancy.mail import jobs as mail
 from pytake_gql.tenancy.mail.ports import Mailer
@@ -48,6 +55,8 @@ STOP_SECONDS = 8.0
 """How long running jobs may take to end after SIGTERM; what is cancelled then is due again when its lease ends."""
 _SWEPT_AT_MOST = 500
 _SWEPT_AT_ONCE = 10
+_EXECUTIONS_AT_MOST = 4
+"""A look at an execution takes seconds: the other places are for what people wait for (E11)."""
 _LONGEST_PAUSE_SECONDS = 5.0
 
 Work: TypeAlias = Callable[..., Awaitable[object]]
@@ -57,6 +66,7 @@ Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
 def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]:
     """Every job, by the name that it is enqueued under; arguments are ids as text."""
     sources: MediaSources = ports.adapters[MediaSource]
+    world = Outside(ports.adapters[PublicHttp], ports.adapters[Assistant])
     return {
         "fetch_medium": lambda of, id_: media.fetch_medium(ports, sources, UUID(of), UUID(id_)),
         "deliver_mail": lambda id_: mail.deliver_mail(ports, mailer, id_),
@@ -65,6 +75,9 @@ def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]
         "wake_conversation": lambda of, id_: conversations.wake_conversation(ports, UUID(of), UUID(id_)),
         "route_queue": lambda of, id_: engine.route_queue(ports, UUID(of), UUID(id_)),
         "route_member": lambda of, id_: engine.route_member(ports, UUID(of), UUID(id_)),
+        "step_flow_run": lambda of, id_: flow_runs.step_flow_run(ports, UUID(of), UUID(id_)),
+        "perform_flow_effect": lambda of, id_: flow_runs.perform_flow_effect(ports, world, UUID(of), UUID(id_)),
+        "run_execution": lambda of, id_: flow_executions.run_execution(ports, channels, UUID(of), UUID(id_)),
         "deliver_message": lambda of, id_: conversations.deliver_message(ports, channels, UUID(of), UUID(id_)),
     }
 
@@ -105,7 +118,27 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
             due = await media.due(session, ports.clock.now(), _SWEPT_AT_MOST)
         return [Job("fetch_medium", (str(of), str(id_))) for of, id_ in due]
 
-    return mails, unsent, snoozed, lost, missed, routable, unfetched
+    async def stepping() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await runs.due(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("step_flow_run", (str(of), str(id_))) for of, id_ in due]
+
+    async def unperformed() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await runs.due_effects(session, ports.clock.now(), _SWEPT_AT_MOST)
+        return [Job("perform_flow_effect", (str(of), str(id_))) for of, id_ in due]
+
+    unfinished = _unfinished(ports)
+    return mails, unsent, snoozed, lost, missed, routable, unfetched, stepping, unperformed, unfinished
+
+
+def _unfinished(ports: Ports) -> Sweep:
+    async def unfinished() -> list[Job]:
+        async with ports.database.session(None) as session:
+            due = await executions.due(session, ports.clock.now(), _EXECUTIONS_AT_MOST)
+        return [Job("run_execution", (str(of), str(id_))) for of, id_ in due]
+
+    return unfinished
 
 
 def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:

@@ -8,12 +8,14 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from migrations.row_security import protect
+from migrations.row_security import create_engine_function, open_to_engine, protect
 
 revision = "flow_executions"
 down_revision = "flow_automations"
 branch_labels = None
 depends_on = None
+
+DUE = "engine_due_executions(until timestamptz, at_most integer)"
 
 
 def upgrade() -> None:
@@ -32,8 +34,8 @@ def upgrade() -> None:
         sa.Column("version_id", sa.Uuid(), nullable=True),
         sa.Column("channel_id", sa.Uuid(), nullable=True),
         sa.Column("snapshot", postgresql.JSONB(), nullable=False),
+        sa.Column("is_paused", sa.Boolean(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -75,6 +77,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_flow_executions_automation", "flow_executions", ["organization_id", "automation_id", "scheduled_for", "id"]
     )
+    op.create_index("ix_flow_executions_channel", "flow_executions", ["organization_id", "channel_id"])
     op.create_index("ix_flow_executions_due", "flow_executions", ["due_at"], postgresql_where="due_at IS NOT NULL")
     op.create_index(
         "uq_flow_executions_nominal",
@@ -84,6 +87,12 @@ def upgrade() -> None:
         postgresql_where="trigger <> 'MANUAL'",
     )
     protect("flow_executions")
+    open_to_engine("flow_executions", "organization_id", "id", "due_at")
+    create_engine_function(
+        DUE,
+        "TABLE (organization_id uuid, execution_id uuid)",
+        "SELECT e.organization_id, e.id FROM flow_executions e WHERE e.due_at <= until ORDER BY e.due_at LIMIT at_most",
+    )
     op.create_table(
         "execution_recipients",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -94,6 +103,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(1000), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("conversation_id", sa.Uuid(), nullable=True),
+        sa.Column("message_id", sa.Uuid(), nullable=True),
         sa.Column("flow_run_id", sa.Uuid(), nullable=True),
         sa.Column("variables", postgresql.JSONB(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
@@ -125,7 +135,17 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        "ix_execution_recipients_due", "execution_recipients", ["due_at"], postgresql_where="due_at IS NOT NULL"
+        "ix_execution_recipients_due",
+        "execution_recipients",
+        ["organization_id", "execution_id", "due_at", "id"],
+        postgresql_where="due_at IS NOT NULL",
+    )
+    op.create_index("ix_execution_recipients_contact", "execution_recipients", ["organization_id", "contact_id"])
+    op.create_index(
+        "ix_execution_recipients_conversation",
+        "execution_recipients",
+        ["organization_id", "conversation_id"],
+        postgresql_where="conversation_id IS NOT NULL",
     )
     op.create_index(
         "ix_execution_recipients_run",
@@ -140,5 +160,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute(f"DROP FUNCTION {DUE}")
     op.drop_table("execution_recipients")
     op.drop_table("flow_executions")

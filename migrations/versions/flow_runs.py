@@ -8,12 +8,15 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from migrations.row_security import protect
+from migrations.row_security import create_engine_function, open_to_engine, protect
 
 revision = "flow_runs"
 down_revision = "flows"
 branch_labels = None
 depends_on = None
+
+DUE_RUNS = "engine_due_flow_runs(until timestamptz, at_most integer)"
+DUE_EFFECTS = "engine_due_flow_effects(until timestamptz, at_most integer)"
 
 
 def upgrade() -> None:
@@ -26,8 +29,10 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.Uuid(), nullable=False),
         sa.Column("status", sa.String(40), nullable=False),
         sa.Column("state", postgresql.JSONB(), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("heard_seq", sa.Integer(), nullable=False),
+        sa.Column("pinned", postgresql.JSONB(), nullable=False),
+        sa.Column("path_length", sa.Integer(), nullable=False),
+        sa.Column("unheard", postgresql.ARRAY(sa.Integer()), nullable=False),
+        sa.Column("is_bulk", sa.Boolean(), nullable=False),
         sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.String(1000), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
@@ -64,6 +69,12 @@ def upgrade() -> None:
         postgresql_where="status IN ('RUNNING', 'WAITING')",
     )
     protect("flow_runs")
+    open_to_engine("flow_runs", "organization_id", "id", "wake_at")
+    create_engine_function(
+        DUE_RUNS,
+        "TABLE (organization_id uuid, run_id uuid)",
+        "SELECT r.organization_id, r.id FROM flow_runs r WHERE r.wake_at <= until ORDER BY r.wake_at LIMIT at_most",
+    )
     op.create_table(
         "flow_run_steps",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -120,6 +131,12 @@ def upgrade() -> None:
     )
     op.create_index("ix_flow_effects_due", "flow_effects", ["due_at"])
     protect("flow_effects")
+    open_to_engine("flow_effects", "organization_id", "id", "due_at")
+    create_engine_function(
+        DUE_EFFECTS,
+        "TABLE (organization_id uuid, effect_id uuid)",
+        "SELECT e.organization_id, e.id FROM flow_effects e WHERE e.due_at <= until ORDER BY e.due_at LIMIT at_most",
+    )
     op.add_column("channels", sa.Column("flow_id", sa.Uuid(), nullable=True))
     op.create_foreign_key(
         op.f("fk_channels_organization_id_flow_id"),
@@ -131,6 +148,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute(f"DROP FUNCTION {DUE_EFFECTS}")
+    op.execute(f"DROP FUNCTION {DUE_RUNS}")
     op.drop_column("channels", "flow_id")
     op.drop_table("flow_effects")
     op.drop_table("flow_run_steps")

@@ -1,0 +1,1 @@
+"""What acts by itself: flows, their runs, automations."""

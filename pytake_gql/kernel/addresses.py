@@ -1,4 +1,4 @@
-"""Whose request it is: the client's network address, behind as many proxies as are trusted."""
+"""Network addresses: whose request it is, behind as many proxies as are trusted; and which lead into the internet."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -31,3 +31,28 @@ def client_address(peer: str | None, headers: Mapping[str, str], trusted_proxies
         return str(ipaddress.ip_address(seen))
     except ValueError:
         return peer
+
+
+_PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+_HOLDS_V4 = ((ipaddress.IPv6Network("64:ff9b::/96"), 0), (ipaddress.IPv6Network("2002::/16"), 80))
+"""NAT64 and 6to4: networks, and how many bits stand behind the IPv4 address in them."""
+_TEREDO = ipaddress.IPv6Network("2001::/32")
+
+
+def is_public(address: str) -> bool:
+    """Whether the address is one of the public internet's: what is inside an IPv6 address counts, too (F9).
+
+    Not those that are private, of a link, of the machine itself, of a carrier (CGNAT), multicast or reserved.
+    """
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(known, ipaddress.IPv4Address):
+        return known.is_global and not known.is_multicast and not known.is_reserved
+    if known.ipv4_mapped:
+        return is_public(str(known.ipv4_mapped))
+    for network_, behind in _HOLDS_V4:
+        if known in network_:
+            return is_public(str(ipaddress.IPv4Address(int(known) >> behind & 0xFFFFFFFF)))
+    return known in _PUBLIC_V6 and known not in _TEREDO and known.is_global

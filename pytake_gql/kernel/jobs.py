@@ -29,6 +29,8 @@ class Job:
     name: str
     arguments: tuple[str, ...]
     queue: JobQueue = JobQueue.INTERACTIVE
+    delay_seconds: float = 0.0
+    """How long after the commit a worker is woken."""
 
 
 def serialize(job: dict[str, Any]) -> bytes:
@@ -49,6 +51,7 @@ class Jobs:
         """Best effort, like a wake-up."""
         try:
             for job in jobs:
-                await self._redis.enqueue_job(job.name, *job.arguments, _queue_name=job.queue.value)
+                later = job.delay_seconds or None
+                await self._redis.enqueue_job(job.name, *job.arguments, _queue_name=job.queue.value, _defer_by=later)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("jobs were not enqueued, the reconciler will find their work: %s", error)

@@ -112,6 +112,10 @@ class UnitOfWork:
         """Wakes a worker, after the commit."""
         self.jobs[job] = None
 
+    def withdraw(self, job: Job) -> None:
+        """Wakes nobody for what is done already, in this transaction or by its maker right after it."""
+        self.jobs.pop(job, None)
+
     async def settle(self) -> None:
         """Runs the listeners, those of the events that listeners emit too."""
         while self._events:

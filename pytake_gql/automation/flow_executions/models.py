@@ -11,7 +11,7 @@ from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, text_enum, wi
 
 
 class ExecutionTrigger(StrEnum):
-    """What started an execution."""
+    """What started an execution: its time, a person, or a person for a time that has passed."""
 
     SCHEDULE = "SCHEDULE"
     MANUAL = "MANUAL"
@@ -19,7 +19,11 @@ class ExecutionTrigger(StrEnum):
 
 
 class ExecutionStatus(StrEnum):
-    """SKIPPED: on purpose. MISSED: nobody was there to run it. EXPIRED: its window stayed closed for 72 hours."""
+    """How an execution stands.
+
+    WAITING_WINDOW: goes on when its window opens. SKIPPED: on purpose. MISSED: nobody was there to run it. EXPIRED: it
+    could not be finished within 72 hours.
+    """
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -34,7 +38,11 @@ class ExecutionStatus(StrEnum):
 
 
 class RecipientStatus(StrEnum):
-    """UNKNOWN: the provider was asked to send and its answer was lost; never sent again by itself."""
+    """How a recipient stands.
+
+    UNKNOWN: the worker died between asking the provider to send and hearing back; settled by the provider's status,
+    never sent again by itself.
+    """
 
     PENDING = "PENDING"
     SENDING = "SENDING"
@@ -67,6 +75,7 @@ class FlowExecution(TenantModel, table=True):
         sa.UniqueConstraint("organization_id", "automation_id", "client_key"),
         sa.Index("ix_flow_executions_automation", "organization_id", "automation_id", "scheduled_for", "id"),
         sa.Index("ix_flow_executions_due", "due_at", postgresql_where="due_at IS NOT NULL"),
+        sa.Index("ix_flow_executions_channel", "organization_id", "channel_id"),
         belongs_to("flow_automations", "automation_id", ondelete="CASCADE"),
         belongs_to("flow_versions", "version_id"),
         belongs_to("channels", "channel_id"),
@@ -87,10 +96,11 @@ class FlowExecution(TenantModel, table=True):
     version_id: UUID | None = None
     channel_id: UUID | None = None
     snapshot: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
-    """Audience, variables, limits and window as they were at firing."""
+    """`snapshots.Snapshot`: audience, variables, limits and window as they were at firing."""
+    is_paused: bool = False
+    """Its automation was paused: no recipient begins until it goes on (E5)."""
     due_at: datetime | None = Field(default=None, sa_type=Instant)
-    """When a worker is to look at it: to start it, to open or close its window, to finish it."""
-    epoch: int = 0
+    """When a worker is to look at it, should nobody have until then (E9). Null: when something else happens."""
     started_at: datetime | None = Field(default=None, sa_type=Instant)
     finished_at: datetime | None = Field(default=None, sa_type=Instant)
     created_at: datetime = Field(sa_type=Instant)
@@ -103,7 +113,17 @@ class ExecutionRecipient(TenantModel, table=True):
     __table_args__ = (
         sa.UniqueConstraint("organization_id", "execution_id", "contact_id"),
         sa.Index("ix_execution_recipients_status", "organization_id", "execution_id", "status", "id"),
-        sa.Index("ix_execution_recipients_due", "due_at", postgresql_where="due_at IS NOT NULL"),
+        sa.Index(
+            "ix_execution_recipients_due",
+            *("organization_id", "execution_id", "due_at", "id"),
+            postgresql_where="due_at IS NOT NULL",
+        ),
+        sa.Index("ix_execution_recipients_contact", "organization_id", "contact_id"),
+        sa.Index(
+            "ix_execution_recipients_conversation",
+            *("organization_id", "conversation_id"),
+            postgresql_where="conversation_id IS NOT NULL",
+        ),
         sa.Index(
             "ix_execution_recipients_run", "organization_id", "flow_run_id", postgresql_where="flow_run_id IS NOT NULL"
         ),
@@ -118,9 +138,12 @@ class ExecutionRecipient(TenantModel, table=True):
     reason: str | None = Field(default=None, max_length=1000)
     attempts: int = 0
     conversation_id: UUID | None = None
+    message_id: UUID | None = None
+    """The first one that it was sent: what becomes of it becomes of the recipient."""
     flow_run_id: UUID | None = None
     variables: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     due_at: datetime | None = Field(default=None, sa_type=Instant)
-    """When it is to be sent, or may be taken over: the end of the lease."""
+    """When it is to begin, be tried again, or may be taken over: the end of the lease. Null: nothing is to be done."""
     epoch: int = 0
+    """Raised by each claim; whoever writes what came of one must hold the last one (E4)."""
     updated_at: datetime = Field(sa_type=Instant)

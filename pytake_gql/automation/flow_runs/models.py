@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
@@ -34,12 +34,16 @@ class FlowRun(TenantModel, table=True):
     status: FlowRunStatus = Field(sa_type=text_enum(FlowRunStatus))
     state: dict[str, Any] = Field(sa_type=JSONB)
     """The engine's: where it stands, its variables and its counters."""
-    revision: int = 0
-    """Raised by each step: who decided on another one is dropped (F3)."""
-    heard_seq: int = 0
-    """Up to where the conversation's messages were taken (F2)."""
+    pinned: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
+    """The version of each flow that it may come to by a JUMP, by flow: those of the moment that it began (F5)."""
+    path_length: int = 0
+    """How many nodes it has entered: the position of its last step."""
+    unheard: list[int] = Field(default_factory=list, sa_type=ARRAY(sa.Integer))
+    """The seqs of what the contact wrote meanwhile: each waits its turn (F2)."""
+    is_bulk: bool = False
+    """Whether a campaign began it: what it says unasked never delays an agent's message (E11)."""
     wake_at: datetime | None = Field(default=None, sa_type=Instant)
-    """When the timer that it waits for is due."""
+    """When a worker is to take its next step: its timer, or at once. Null: something else has to happen first."""
     error: str | None = Field(default=None, max_length=1000)
     started_at: datetime = Field(sa_type=Instant)
     finished_at: datetime | None = Field(default=None, sa_type=Instant)

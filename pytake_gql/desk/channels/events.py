@@ -1,4 +1,6 @@
+from dataclasses import dataclass
 from typing import ClassVar
+from uuid import UUID
 
 from pytake_gql.kernel.events import Event
 
@@ -15,6 +17,16 @@ class ChannelDeleted(Event):
     """Its listeners refuse while conversations exist on it."""
 
     entity: ClassVar[str] = "Channel"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelFlowChosen(Event):
+    """That flow is to greet there: whoever knows flows refuses one that cannot. The caller's path is `flow_id`."""
+
+    entity: ClassVar[str] = "Channel"
+    is_audited: ClassVar[bool] = False
+
+    flow_id: UUID
 
 
 class ChannelFailed(Event):

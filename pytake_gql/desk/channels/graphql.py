@@ -83,6 +83,7 @@ class Channel(Node):
     created_at: datetime
     """When it was made."""
     queue_id: strawberry.Private[UUID | None]
+    flow_id: strawberry.Private[UUID | None]
 
     @field
     async def queue(self, info: Info) -> Queue | None:
@@ -111,6 +112,7 @@ class Channel(Node):
             settings=JSON(row.settings),
             created_at=row.created_at,
             queue_id=row.queue_id,
+            flow_id=row.flow_id,
         )
 
 
@@ -157,6 +159,8 @@ class CreateChannelInput:
     """Unique in the organization."""
     queue_id: strawberry.ID | None = None
     """Where a new conversation goes when no flow takes it."""
+    flow_id: strawberry.ID | None = None
+    """The published flow that greets a new conversation."""
     settings: JSON | None = None
     """The provider's public settings; `channelSchema` tells their shape."""
     secrets: JSON | None = None
@@ -173,6 +177,8 @@ class UpdateChannelInput:
     """Unique in the organization."""
     queue_id: strawberry.Maybe[strawberry.ID | None]
     """Where a new conversation goes when no flow takes it."""
+    flow_id: strawberry.Maybe[strawberry.ID | None]
+    """The published flow that greets a new conversation."""
     settings: strawberry.Maybe[JSON | None]
     """All public settings from then on."""
     secrets: strawberry.Maybe[JSON | None]
@@ -205,8 +211,9 @@ class ChannelPayload:
 
 
 def _with_inner_ids(given: Changes) -> Changes:
-    if given.get("queue_id") is not None:
-        given["queue_id"] = local_id("Queue", given["queue_id"], "queue_id")
+    for name, type_name in (("queue_id", "Queue"), ("flow_id", "Flow")):
+        if given.get(name) is not None:
+            given[name] = local_id(type_name, given[name], name)
     return given
 
 

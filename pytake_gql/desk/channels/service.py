@@ -6,7 +6,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from pytake_gql.desk.channels import kinds, rotation
-from pytake_gql.desk.channels.events import ChannelCreated, ChannelDeleted, ChannelFailed, ChannelUpdated
+from pytake_gql.desk.channels.events import (
+    ChannelCreated,
+    ChannelDeleted,
+    ChannelFailed,
+    ChannelFlowChosen,
+    ChannelUpdated,
+)
 from pytake_gql.desk.channels.models import Channel, ChannelKind, ChannelStatus
 from pytake_gql.desk.channels.ports import Account
 from pytake_gql.desk.queues import service as queues
@@ -163,6 +169,9 @@ async def _checked(
     if changes.get("queue_id") is not None:
         with problems.gather():
             await queues.get(uow, changes["queue_id"], "queue_id")
+    if changes.get("flow_id") is not None:
+        with problems.gather():
+            await uow.announce(ChannelFlowChosen(entity_id=channel.id, flow_id=changes["flow_id"]))
     if "settings" in changes:
         with problems.gather():
             values["settings"] = _settings(uow, channel.kind, changes["settings"])

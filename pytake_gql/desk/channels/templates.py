@@ -97,6 +97,11 @@ def variables(template: MessageTemplate) -> list[str]:
     ]
 
 
+def preview(template: MessageTemplate, given: Sequence[str]) -> str:
+    """What people would read; a placeholder without a variable stays."""
+    return _text(template, [Placeholder(**p) for p in template.placeholders], given)
+
+
 async def fill(uow: UnitOfWork, channel_id: UUID, choice: Choice, *path: str) -> Filled:
     """The template of that channel with its variables, or a refusal under `path` that names all that is wrong."""
     template, given = (await by_ids(uow.session, [choice.template_id])).get(choice.template_id), choice.variables
@@ -126,10 +131,14 @@ def _check(problems: Problems, value: str, *path: str) -> None:
 
 
 def _filled(template: MessageTemplate, placeholders: Sequence[Placeholder], given: Sequence[str]) -> Filled:
-    values = {p.name: value for p, value in zip(placeholders, given, strict=True) if p.component == BODY}
-    text = re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: values.get(match[1], match[0]), template.body)
     parameters = [{**dataclasses.asdict(p), "text": value} for p, value in zip(placeholders, given, strict=True)]
-    return Filled(text, {"name": template.name, "language": template.language, "parameters": parameters})
+    message = {"name": template.name, "language": template.language, "parameters": parameters}
+    return Filled(_text(template, placeholders, given), message)
+
+
+def _text(template: MessageTemplate, placeholders: Sequence[Placeholder], given: Sequence[str]) -> str:
+    values = {p.name: value for p, value in zip(placeholders, given, strict=False) if p.component == BODY}
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: values.get(match[1], match[0]), template.body)
 
 
 def _most_useful(found: Sequence[ProviderTemplate]) -> list[ProviderTemplate]:

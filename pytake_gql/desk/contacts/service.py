@@ -201,16 +201,16 @@ async def identities_of(session: AsyncSession, contact_ids: Sequence[UUID]) -> d
 
 async def list_page(session: AsyncSession, criteria: Criteria, wanted: Window) -> Page[Contact]:
     """The newest first."""
-    statement: sa.Select[Any] = sa.select(Contact).where(*await _conditions(session, criteria))
+    statement: sa.Select[Any] = sa.select(Contact).where(*await conditions(session, criteria))
     return await fetch_page(session, statement, _NEWEST_FIRST, wanted)
 
 
 async def count(session: AsyncSession, criteria: Criteria) -> int:
-    statement = select(func.count()).select_from(Contact).where(*await _conditions(session, criteria))
+    statement = select(func.count()).select_from(Contact).where(*await conditions(session, criteria))
     return (await session.execute(statement)).scalar_one()
 
 
-async def _conditions(session: AsyncSession, criteria: Criteria) -> list[sa.ColumnElement[bool]]:
+async def conditions(session: AsyncSession, criteria: Criteria) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = [col(Contact.erased_at).is_(None)]
     conditions += LINKS.with_all(col(Contact.id), criteria.tag_ids or ())
     if criteria.attributes:

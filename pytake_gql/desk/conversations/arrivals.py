@@ -1,6 +1,7 @@
 """Where the words of a contact go: into the open conversation, one reopened, or a new one (D2, D3)."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -47,7 +48,10 @@ async def open_for(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conve
             if (reopened := await _reopen(uow, last, channel.id, contact.id)) is not None:
                 return reopened
         elif (made := await begin(uow, channel, contact)) is not None:
-            await service.enqueue(uow, made, channel.queue_id)
+            if channel.flow_id is not None:
+                service.give_to_flow(uow, made, channel.queue_id)
+            else:
+                await service.enqueue(uow, made, channel.queue_id)
             return made
         # Another transaction has made one since we looked, or it was closed or moved since: look again.
         contact = await _present(uow, contact)
@@ -124,19 +128,8 @@ async def begin(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversa
     """
     if not await contacts.hold(uow, contact.id):
         return None
-    row = Conversation(
-        number=0,
-        status=ConversationStatus.QUEUED,
-        priority=ConversationPriority.NORMAL,
-        channel_id=channel.id,
-        contact_id=contact.id,
-        contact_name=contact.name,
-        last_activity_at=uow.now(),
-        created_at=uow.now(),
-        updated_at=uow.now(),
-    )
-    values = row.model_dump(exclude={"organization_id", "number"})
-    number = await _next_number(uow)
+    values = fresh(uow, channel, contact)
+    number = await next_number(uow)
     inserted = (
         uow.insert(Conversation, {**values, "number": number})
         .on_conflict_do_nothing(
@@ -148,11 +141,30 @@ async def begin(uow: UnitOfWork, channel: Channel, contact: Contact) -> Conversa
     return (await uow.session.execute(inserted)).scalar_one_or_none()
 
 
-async def _next_number(uow: UnitOfWork) -> int:
-    """Counts from 1 inside the organization; a number whose transaction rolls back is given again."""
-    first = uow.insert(ConversationCounter, {"id": uow.organization_id, "last_number": 1})
+def fresh(uow: UnitOfWork, channel: Channel, contact: Contact) -> dict[str, Any]:
+    """The columns of a new row, but for organization and number."""
+    row = Conversation(
+        number=0,
+        status=ConversationStatus.QUEUED,
+        priority=ConversationPriority.NORMAL,
+        channel_id=channel.id,
+        contact_id=contact.id,
+        contact_name=contact.name,
+        last_activity_at=uow.now(),
+        created_at=uow.now(),
+        updated_at=uow.now(),
+    )
+    return row.model_dump(exclude={"organization_id", "number"})
+
+
+async def next_number(uow: UnitOfWork, count: int = 1) -> int:
+    """The last of so many in a row, from 1 inside the organization.
+
+    A number whose transaction rolls back is given again.
+    """
+    first = uow.insert(ConversationCounter, {"id": uow.organization_id, "last_number": count})
     counted = first.on_conflict_do_update(
         index_elements=["organization_id", "id"],
-        set_={"last_number": ConversationCounter.last_number + 1},
+        set_={"last_number": ConversationCounter.last_number + count},
     ).returning(col(ConversationCounter.last_number))
     return int((await uow.session.execute(counted)).scalar_one())

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from pytake_gql.desk.conversations.models import MoveReason
+from pytake_gql.desk.conversations.models import MessageStatus, MoveReason
 from pytake_gql.kernel.events import Event
 
 
@@ -16,6 +16,10 @@ class ConversationMoved(ConversationEvent):
 
     has_sla: bool
     number: int
+
+
+class ConversationGivenToFlow(ConversationMoved):
+    """A flow speaks in it from now on: it is new."""
 
 
 class ConversationQueued(ConversationMoved):
@@ -58,6 +62,23 @@ class MessageSent(ConversationEvent):
 
     is_audited: ClassVar[bool] = False
     message_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowSpoke(ConversationEvent):
+    """A flow said something to the contact: no answer of a member (D24)."""
+
+    is_audited: ClassVar[bool] = False
+    message_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowMessageSettled(ConversationEvent):
+    """What became of something that a flow said is known, or more of it than before."""
+
+    is_audited: ClassVar[bool] = False
+    message_id: UUID
+    status: MessageStatus
 
 
 class ConversationChanged(ConversationEvent):

@@ -4,7 +4,6 @@ Sending what members wrote: claim, call outside the transaction, write the outco
 aside (D4).
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +16,7 @@ from sqlmodel import col, select
 from pytake_gql.desk.channels import kinds
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel, ChannelStatus
-from pytake_gql.desk.channels.ports import AnswerLost, ProviderFailed
-from pytake_gql.desk.conversations import outcomes, outgoing, pace, service, turns
+from pytake_gql.desk.conversations import attempts, outcomes, outgoing, pace, service, turns
 from pytake_gql.desk.conversations.models import Message, MessageStatus
 from pytake_gql.desk.conversations.ports import ChannelPort, Channels, Outgoing
 from pytake_gql.kernel.files import Files
@@ -27,7 +25,6 @@ from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 LEASE = timedelta(seconds=60)
-TIMEOUT_SECONDS = 40
 MOST_ATTEMPTS = 8
 _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(hours=1)
@@ -77,34 +74,17 @@ async def _send(ports: Ports, channel: ChannelPort, claim: Claim, message: Outgo
     A part that is refused or whose answer is lost ends the message there, with how far it got: nothing that passed
     is sent again, and nothing is sent behind what is missing.
     """
-    where = ""
-    try:
-        parts = channel.parts(message)
-        sent = claim.message.parts_sent
-        where = f"Part {sent + 1} of {len(parts)}: " if len(parts) > 1 else ""
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            provider_id = await channel.send(parts[sent])
-    except TimeoutError:
-        await _finish(ports, claim, MessageStatus.UNKNOWN, error=f"{where}The channel did not answer.")
-        return False
-    except AnswerLost as lost:
-        reason = f"{where}The answer of the channel was lost: {lost}"
-        await _finish(ports, claim, MessageStatus.UNKNOWN, error=reason)
-        return False
-    except ProviderFailed as failure:
-        if failure.is_transient and claim.message.attempts < MOST_ATTEMPTS:
-            await _try_later(ports, claim.message, failure.reason)
-        else:
-            await _finish(ports, claim, MessageStatus.FAILED, error=f"{where}{failure.reason}")
-        if failure.is_access_at_fault:
-            async with ports.units.of_system(claim.message.organization_id) as uow:
-                await channels.fail(uow, claim.channel.id, failure.reason)
-        return False
-    if sent + 1 < len(parts):
+    tried = await attempts.attempt(channel, message, claim.message.parts_sent)
+    if tried.may_pass_later and claim.message.attempts < MOST_ATTEMPTS:
+        await _try_later(ports, claim.message, tried.reason or "")
+    elif tried.is_part:
         await _go_on(ports, claim.message)
     else:
-        await _finish(ports, claim, MessageStatus.SENT, provider_id=provider_id)
-    return True
+        await _finish(ports, claim, tried.status, error=tried.error, provider_id=tried.provider_id)
+    if tried.is_access_at_fault:
+        async with ports.units.of_system(claim.message.organization_id) as uow:
+            await channels.fail(uow, claim.channel.id, tried.reason or "")
+    return tried.has_passed
 
 
 async def wake_conversation(ports: Ports, organization_id: UUID, conversation_id: UUID) -> bool:

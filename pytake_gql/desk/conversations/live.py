@@ -151,6 +151,16 @@ class SlaBreached(ConversationEvent):
 
 
 @object_type
+class FlowStepTaken(ConversationEvent):
+    """The flow that speaks entered a node."""
+
+    flow_run_id: strawberry.ID
+    """The run."""
+    node_id: str
+    """The node, in the graph of the flow that the run is in."""
+
+
+@object_type
 class TypingChanged:
     """Not stored, so without a seq: who is typing now."""
 
@@ -176,6 +186,7 @@ ConversationUpdate: TypeAlias = Annotated[
     | ConversationTransferred
     | ConversationChanged
     | SlaBreached
+    | FlowStepTaken
     | TypingChanged,
     strawberry.union("ConversationUpdate", description="What a subscriber of one conversation receives."),
 ]
@@ -188,6 +199,7 @@ EVENT_TYPES: list[type[Any]] = [
     ConversationTransferred,
     ConversationChanged,
     SlaBreached,
+    FlowStepTaken,
 ]
 
 
@@ -218,6 +230,9 @@ def event(entry: models.TimelineEntry) -> Any:
         case kinds.SLA_BREACHED:
             due_at = datetime.fromisoformat(data["due_at"])
             made = SlaBreached(**common, target=models.SlaTarget(data["target"]), due_at=due_at)
+        case kinds.FLOW_STEP_TAKEN:
+            run_id = strawberry.ID(global_id("FlowRun", UUID(data["flow_run_id"])))
+            made = FlowStepTaken(**common, flow_run_id=run_id, node_id=data["node_id"])
     return made
 
 

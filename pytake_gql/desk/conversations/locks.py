@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus
 from pytake_gql.desk.conversations.scope import visible_to
 from pytake_gql.kernel.errors import not_found
-from pytake_gql.kernel.locks import one_at_a_time
+from pytake_gql.kernel.locks import all_at_a_time, one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.models import Member
 
@@ -106,7 +106,12 @@ async def opening(uow: UnitOfWork, channel_id: UUID, contact_id: UUID) -> None:
     Until this transaction ends. The unique index decides even so; but whoever reopens one while another begins would
     run into it too late to turn back.
     """
-    await one_at_a_time(uow, f"opening:{channel_id.hex}:{contact_id.hex}")
+    await opening_all(uow, channel_id, [contact_id])
+
+
+async def opening_all(uow: UnitOfWork, channel_id: UUID, contact_ids: Collection[UUID]) -> None:
+    """`opening` for several at once, in one order."""
+    await all_at_a_time(uow, [f"opening:{channel_id.hex}:{contact_id.hex}" for contact_id in contact_ids])
 
 
 async def _agents(uow: UnitOfWork, conversation_id: UUID) -> tuple[UUID | None, UUID | None]:

@@ -89,7 +89,7 @@ async def receive(
     if known := await by_provider_id(uow, channel.id, provider_message_id):
         return await _conversation_of(uow, known), known
     inbound = _inbound(uow, conversation, contact, text, provider_message_id)
-    message = await _add(uow, conversation, inbound, attachment_ids)
+    message = await store(uow, conversation, inbound, attachment_ids)
     message.chosen, message.reply_to_id = chosen, await _answered(uow, conversation, reply_to)
     conversation.unread_count += 1
     conversation.contact_read_seq = message.seq
@@ -104,7 +104,7 @@ async def receive(
 async def react(uow: UnitOfWork, contact: Contact, to: Message, *, text: str, provider_message_id: str) -> Message:
     """What a contact feels about a message, beside it: it asks for no answer, so that nothing reopens or runs."""
     conversation = await lock_of(uow, to.conversation_id)
-    message = await _add(uow, conversation, _inbound(uow, conversation, contact, text, provider_message_id))
+    message = await store(uow, conversation, _inbound(uow, conversation, contact, text, provider_message_id))
     message.reply_to_id = to.id
     conversation.unread_count += 1
     return message
@@ -136,7 +136,7 @@ async def say(
     """A member's checked draft in a locked conversation; a template is filled here, or refused."""
     filled = await templates.fill(uow, conversation.channel_id, draft.template, "template") if draft.template else None
     said = draft.text if draft.text and draft.text.strip() else None
-    message = await _add(
+    message = await store(
         uow,
         conversation,
         Message(
@@ -230,7 +230,7 @@ def _inbound(
     )
 
 
-async def _add(
+async def store(
     uow: UnitOfWork, conversation: Conversation, message: Message, attachment_ids: Sequence[UUID] = ()
 ) -> Message:
     """Stores a message with its files and its event; the row of the conversation follows, as lists show it."""

@@ -232,6 +232,7 @@ class TimelineKind(StrEnum):
     TRANSFERRED = "TRANSFERRED"
     CHANGED = "CHANGED"
     SLA_BREACHED = "SLA_BREACHED"
+    FLOW_STEP_TAKEN = "FLOW_STEP_TAKEN"
 
 
 class SlaTarget(StrEnum):

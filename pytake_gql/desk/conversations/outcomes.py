@@ -1,12 +1,18 @@
 """What became of messages to contacts: forward only, whoever tells it and in whatever order (D27)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col, select
 
 from pytake_gql.desk.conversations import messages
+from pytake_gql.desk.conversations.attempts import Attempt
+from pytake_gql.desk.conversations.events import FlowMessageSettled
 from pytake_gql.desk.conversations.models import (
+    AuthorKind,
     Conversation,
     Message,
     MessageDirection,
@@ -25,6 +31,7 @@ _PROGRESS = {
     MessageStatus.DELIVERED: 4,
     MessageStatus.READ: 5,
 }
+_LONGEST_ERROR = 1000
 _UNREAD = [status for status in _PROGRESS if status not in {MessageStatus.READ, MessageStatus.FAILED}]
 
 
@@ -90,11 +97,61 @@ async def mark_read_by_contact(uow: UnitOfWork, conversation: Conversation, seq:
 
 
 def record_status(uow: UnitOfWork, conversation: Conversation, message: Message) -> None:
-    """Tells subscribers to read the message again."""
-    record(
-        uow,
-        conversation,
-        TimelineKind.MESSAGE_STATUS_CHANGED,
-        message_id=message.id,
-        data={"message_status": message.status.value},
+    """Tells subscribers to read the message again, and whoever follows what flows say."""
+    _tell(uow, conversation, message)
+    if message.author_kind is AuthorKind.BOT:
+        uow.emit(FlowMessageSettled(entity_id=conversation.id, message_id=message.id, status=message.status))
+
+
+def _tell(uow: UnitOfWork, conversation: Conversation, message: Message) -> None:
+    data = {"message_status": message.status.value}
+    record(uow, conversation, TimelineKind.MESSAGE_STATUS_CHANGED, message_id=message.id, data=data)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one message, by the worker whose claim has this epoch."""
+
+    message_id: UUID
+    conversation_id: UUID
+    epoch: int
+    attempt: Attempt
+    try_again_at: datetime | None = None
+    """It is QUEUED again, for somebody else to claim, instead of FAILED."""
+
+
+async def settle_all(uow: UnitOfWork, told: Sequence[Told]) -> dict[UUID, Message]:
+    """`settle` for many at once; no event tells it, whoever calls knows. Answers the messages as they stand then.
+
+    After a part its message is due at once; what is to be tried again is nobody's until it is claimed anew.
+    """
+    by_message = {it.message_id: it for it in told}
+    held = select(Conversation).where(col(Conversation.id).in_({it.conversation_id for it in told}))
+    await uow.session.execute(
+        held.order_by(col(Conversation.id)).with_for_update(), execution_options={"populate_existing": True}
     )
+    found = select(Message).where(col(Message.id).in_(by_message))
+    rows = await uow.session.execute(found, execution_options={"populate_existing": True})
+    messages_ = {row.id: row for row in rows.scalars()}
+    for id_, message in messages_.items():
+        mine = by_message[id_]
+        if message.epoch == mine.epoch and message.status is MessageStatus.QUEUED:
+            conversation = await uow.session.get_one(Conversation, (uow.organization_id, message.conversation_id))
+            _settle_one(uow, conversation, message, mine)
+    return messages_
+
+
+def _settle_one(uow: UnitOfWork, conversation: Conversation, message: Message, told: Told) -> None:
+    tried = told.attempt
+    if tried.is_part:
+        message.parts_sent, message.attempts, message.error, message.due_at = message.parts_sent + 1, 0, None, uow.now()
+    elif told.try_again_at is not None:
+        message.error, message.due_at = _cut(tried.reason), None
+    else:
+        message.status, message.error, message.due_at = tried.status, _cut(tried.error), None
+        message.provider_message_id = tried.provider_id or message.provider_message_id
+        _tell(uow, conversation, message)
+
+
+def _cut(error: str | None) -> str | None:
+    return error[:_LONGEST_ERROR] if error else None

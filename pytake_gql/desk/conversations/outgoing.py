@@ -16,20 +16,27 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.organizations.models import Organization
 
 
-async def compose(uow: UnitOfWork, message: Message, channel: Channel, files: Files) -> Outgoing | None:
-    """None when the contact is nobody on that channel. Web chat, which no provider carries, needs no reading."""
+async def compose(
+    uow: UnitOfWork, message: Message, channel: Channel, files: Files, *, address: Address | None = None
+) -> Outgoing | None:
+    """None when the contact is nobody on that channel. Web chat, which no provider carries, needs no reading.
+
+    With an address, for those who know it, it is sent there.
+    """
     session = uow.session
     attachments = await enclosures.outgoing(session, files, message, uow.now())
     if not kinds.KINDS[channel.kind].has_provider:
         return Outgoing(message.organization_id, message.id, message.text or "", attachments=attachments)
-    recipient = await _recipient(session, message)
-    if recipient is None:
-        return None
+    if address is None:
+        recipient = await _recipient(session, message)
+        if recipient is None:
+            return None
+        address = Address(await channels.account(session, uow.settings, channel), recipient)
     return Outgoing(
         message.organization_id,
         message.id,
         message.text or "",
-        address=Address(await channels.account(session, uow.settings, channel), recipient),
+        address=address,
         attachments=attachments,
         reply_to=await _replied(session, message),
         options=tuple(Option(**option) for option in message.options),

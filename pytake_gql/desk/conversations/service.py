@@ -48,6 +48,11 @@ async def get(uow: UnitOfWork, conversation_id: UUID, *path: str) -> Conversatio
     return conversation
 
 
+def give_to_flow(uow: UnitOfWork, conversation: Conversation, queue_id: UUID | None) -> None:
+    """Lets a flow speak in a new one; whoever serves that queue sees it, and may take over (D1)."""
+    _become(uow, conversation, ConversationStatus.BOT, assignee=None, queue_id=queue_id)
+
+
 async def enqueue(
     uow: UnitOfWork,
     conversation: Conversation,
@@ -80,10 +85,11 @@ async def transfer(
     *,
     note: str | None = None,
     keeps_place: bool = False,
+    reason: MoveReason = MoveReason.MEMBER,
 ) -> None:
-    """A member sends it to another queue, from whoever has it. It waits anew unless it keeps its place (D6, D22)."""
+    """It is sent to a queue, from whoever has it. It waits anew unless it keeps its place (D6, D22)."""
     await release(uow, conversation)
-    _move(uow, conversation, queue_id, reason=MoveReason.MEMBER, note=note)
+    _move(uow, conversation, queue_id, reason=reason, note=note)
     await enqueue(uow, conversation, queue_id, keeps_place=keeps_place)
 
 
@@ -92,7 +98,7 @@ async def hand_back(
 ) -> None:
     """Reopens or wakes: to the last assignee if that member is routable now, else to its queue (D3, D4)."""
     last = conversation.last_assignee_id
-    if last is not None and await _is_routable(uow, last) and (taken := await slots.take_slot(uow, last)):
+    if last is not None and await is_routable(uow, last) and (taken := await slots.take_slot(uow, last)):
         give(uow, conversation, taken, reason=reason)
     else:
         await enqueue(uow, conversation, conversation.queue_id, keeps_place=keeps_place)
@@ -273,6 +279,7 @@ def _move(
 
 
 _EVENT = {
+    ConversationStatus.BOT: events.ConversationGivenToFlow,
     ConversationStatus.QUEUED: events.ConversationQueued,
     ConversationStatus.ACTIVE: events.ConversationAssigned,
     ConversationStatus.SNOOZED: events.ConversationSnoozed,
@@ -285,7 +292,7 @@ async def _queue_of_channel(uow: UnitOfWork, conversation: Conversation) -> UUID
     return channel.queue_id if channel else None
 
 
-async def _is_routable(uow: UnitOfWork, member_id: UUID) -> bool:
+async def is_routable(uow: UnitOfWork, member_id: UUID) -> bool:
     """Whether the member answers now; a free slot aside, which is taken in the same breath (D3)."""
     statement = select(Member.id).where(
         Member.id == member_id,

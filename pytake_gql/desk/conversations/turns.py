@@ -3,7 +3,7 @@
 from sqlmodel import col, select
 
 from pytake_gql.desk.conversations.models import Message, MessageStatus
-from pytake_gql.kernel.jobs import Job
+from pytake_gql.kernel.jobs import Job, JobQueue
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 
@@ -17,8 +17,8 @@ async def waits_for_another(uow: UnitOfWork, message: Message) -> bool:
     return (await uow.session.execute(earlier.limit(1))).first() is not None
 
 
-async def wake_next(uow: UnitOfWork, done: Message) -> None:
-    """The conversation's next message to be sent is due now, if there is one."""
+async def wake_next(uow: UnitOfWork, done: Message, queue: JobQueue = JobQueue.INTERACTIVE) -> None:
+    """The conversation's next message to be sent is due now, if there is one; what a campaign says next is BULK."""
     following = (
         select(Message)
         .where(
@@ -34,4 +34,4 @@ async def wake_next(uow: UnitOfWork, done: Message) -> None:
     message = (await uow.session.execute(following)).scalar_one_or_none()
     if message is not None:
         message.due_at = uow.now()
-        uow.enqueue(Job("deliver_message", (str(uow.organization_id), str(message.id))))
+        uow.enqueue(Job("deliver_message", (str(uow.organization_id), str(message.id)), queue))

@@ -30,7 +30,7 @@ async def assign(uow: UnitOfWork, conversation_id: UUID, member_id: UUID | None,
         await service.enqueue(uow, conversation, conversation.queue_id, keeps_place=True)
         return conversation
     if conversation.status is not ConversationStatus.ACTIVE or conversation.assignee_id != member_id:
-        await _hand_to(uow, conversation, member_id, force=force)
+        await hand_to(uow, conversation, member_id, force=force)
     return conversation
 
 
@@ -55,7 +55,7 @@ async def transfer(
         if conversation.status is ConversationStatus.ACTIVE and conversation.assignee_id == member_id:
             template = "{name} has this conversation already."
             refuse(UserErrorCode.WRONG_STATE, template, "member_id", name=conversation.assignee_name)
-        await _hand_to(uow, conversation, member_id, force=False)
+        await hand_to(uow, conversation, member_id, force=False)
     if note:
         await messages.note(uow, conversation, note)
     return conversation
@@ -73,7 +73,14 @@ async def _require_other(uow: UnitOfWork, conversation: Conversation, queue_id: 
         refuse(UserErrorCode.WRONG_STATE, template, "queue_id", name=queue.name)
 
 
-async def _hand_to(uow: UnitOfWork, conversation: Conversation, member_id: UUID, *, force: bool) -> None:
+async def hand_to(
+    uow: UnitOfWork,
+    conversation: Conversation,
+    member_id: UUID,
+    *,
+    force: bool,
+    reason: MoveReason = MoveReason.MEMBER,
+) -> None:
     """Gives it to the member, from whoever has it; refuses with the reason who may not have it."""
     member = await _assignable(uow, conversation, member_id, force=force)
     if conversation.status is not ConversationStatus.ACTIVE:
@@ -83,7 +90,7 @@ async def _hand_to(uow: UnitOfWork, conversation: Conversation, member_id: UUID,
     if taken is None:
         refuse(UserErrorCode.LIMIT_REACHED, "{name} is at capacity.", "member_id", name=member.name)
     await turns.remember(uow, conversation.queue_id, taken.id, uow.now())
-    service.give(uow, conversation, taken, reason=MoveReason.MEMBER)
+    service.give(uow, conversation, taken, reason=reason)
 
 
 async def _lacking(uow: UnitOfWork, member_id: UUID, queue_ids: Sequence[UUID]) -> dict[UUID, Requirement]:

@@ -130,7 +130,13 @@ async def write(
     text_ = said.text if said.option is None else await _chosen(uow, visitor, said.option)
     checked = messages.checked(text_, said.attachment_ids)
     conversation, message = await messages.receive(
-        uow, channel, contact, text=checked, provider_message_id=provider_id, attachment_ids=said.attachment_ids
+        uow,
+        channel,
+        contact,
+        text=checked,
+        provider_message_id=provider_id,
+        attachment_ids=said.attachment_ids,
+        chosen=said.option,
     )
     if message.text != checked or await _enclosed(uow, message) != said.attachment_ids:
         refuse(UserErrorCode.CONFLICT, "This key was used for another request.", "idempotency_key")

@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from pytake_gql import bootstrap
 from pytake_gql.desk.channels.models import ChannelKind
-from pytake_gql.desk.conversations import jobs, messages, outcomes
+from pytake_gql.desk.conversations import attempts, jobs, messages, outcomes
 from pytake_gql.desk.conversations.models import Message, MessageStatus, TimelineEntry, TimelineKind
 from pytake_gql.desk.conversations.ports import ChannelPort, DeliveryFailed, Outgoing
 from pytake_gql.kernel.ids import parse_global_id
@@ -170,7 +170,7 @@ async def test_e8_an_answer_lost_after_a_failure_is_lost_all_the_same(written: W
 async def test_e8_a_channel_that_does_not_answer_in_time_is_unknown(
     written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(attempts, "TIMEOUT_SECONDS", 0.05)
     assert not await written.deliver(Slow())
     row = await written.row()
     assert (row.status, row.error, row.due_at) == ("UNKNOWN", "The channel did not answer.", None)

@@ -1,0 +1,1 @@
+"""The organization's AI: what others may ask of it."""

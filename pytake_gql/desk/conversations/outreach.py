@@ -1,0 +1,108 @@
+"""Conversations that are begun with many contacts at once, and what is said first in them.
+
+Locks in the one order, for all of them together: contacts by id, the turns to open, the open conversations by id, and
+then the numbers of new ones.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+
+from pytake_gql.desk.channels.models import Channel
+from pytake_gql.desk.contacts.models import Contact
+from pytake_gql.desk.conversations import arrivals, locks, service
+from pytake_gql.desk.conversations.models import (
+    AuthorKind,
+    Conversation,
+    ConversationStatus,
+    Message,
+    MessageStatus,
+)
+from pytake_gql.kernel.jobs import Job, JobQueue
+from pytake_gql.kernel.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Contacts that are neither merged nor erased until the commit, with the conversation that is open with each."""
+
+    contacts: Mapping[UUID, Contact]
+    open: Mapping[UUID, Conversation]
+    """By contact; locked."""
+
+
+async def hold(uow: UnitOfWork, channel_id: UUID, contact_ids: Collection[UUID]) -> Held:
+    """Nobody else opens or reopens one with them on this channel until the commit (D2)."""
+    theirs = select(Contact).where(col(Contact.id).in_(contact_ids), col(Contact.erased_at).is_(None))
+    rows = await uow.session.execute(
+        theirs.order_by(col(Contact.id)).with_for_update(read=True), execution_options={"populate_existing": True}
+    )
+    held = {row.id: row for row in rows.scalars()}
+    await locks.opening_all(uow, channel_id, held)
+    statement = select(Conversation).where(
+        Conversation.channel_id == channel_id,
+        col(Conversation.contact_id).in_(held),
+        Conversation.status != ConversationStatus.CLOSED,
+    )
+    found = await uow.session.execute(
+        statement.order_by(col(Conversation.id)).with_for_update(), execution_options={"populate_existing": True}
+    )
+    return Held(held, {row.contact_id: row for row in found.scalars()})
+
+
+async def begin(uow: UnitOfWork, channel: Channel, contacts: Sequence[Contact]) -> dict[UUID, Conversation]:
+    """A new one with each, by contact, locked and a flow's, with contacts that are held and have none open."""
+    if not contacts:
+        return {}
+    last = await arrivals.next_number(uow, len(contacts))
+    rows = [
+        {**arrivals.fresh(uow, channel, contact), "organization_id": uow.organization_id, "number": number}
+        for number, contact in enumerate(contacts, start=last - len(contacts) + 1)
+    ]
+    inserted = await uow.session.execute(insert(Conversation).values(rows).returning(Conversation))
+    made = {row.contact_id: row for row in inserted.scalars()}
+    for conversation in made.values():
+        service.give_to_flow(uow, conversation, channel.queue_id)
+    return made
+
+
+async def first_words(uow: UnitOfWork, conversation_ids: Collection[UUID]) -> dict[UUID, list[Message]]:
+    """What flows have said in this transaction and is still to be sent, by conversation, in order.
+
+    The first of each is for the caller to send: no worker is woken for it.
+    """
+    statement = select(Message).where(
+        col(Message.conversation_id).in_(conversation_ids),
+        Message.status == MessageStatus.QUEUED,
+        Message.author_kind == AuthorKind.BOT,
+        Message.created_at == uow.now(),
+    )
+    found: dict[UUID, list[Message]] = {}
+    for message in (await uow.session.execute(statement.order_by(col(Message.seq)))).scalars():
+        said = found.setdefault(message.conversation_id, [])
+        said.append(message)
+        if len(said) == 1:
+            uow.withdraw(Job("deliver_message", (str(uow.organization_id), str(message.id)), JobQueue.BULK))
+    return found
+
+
+async def claim_again(uow: UnitOfWork, message_ids: Collection[UUID], lease: timedelta) -> dict[UUID, Message]:
+    """Those that are still to be sent and nobody's, for the caller to send; locked after their conversations (E4)."""
+    wanted = select(Message.conversation_id).where(col(Message.id).in_(message_ids))
+    held = select(Conversation.id).where(col(Conversation.id).in_(wanted.scalar_subquery()))
+    await uow.session.execute(held.order_by(col(Conversation.id)).with_for_update())
+    statement = select(Message).where(
+        col(Message.id).in_(message_ids), Message.status == MessageStatus.QUEUED, col(Message.due_at).is_(None)
+    )
+    rows = await uow.session.execute(
+        statement.order_by(col(Message.id)).with_for_update(), execution_options={"populate_existing": True}
+    )
+    found = {row.id: row for row in rows.scalars()}
+    for message in found.values():
+        message.due_at, message.error = uow.now() + lease, None
+        message.epoch, message.attempts = message.epoch + 1, message.attempts + 1
+    return found
