@@ -10,12 +10,12 @@ from pytake_gql.automation.flow_automations.schedule import Occurrence, Schedule
 
 MOST = 366
 _RUNS = 5
-_EARLIEST, _LATEST = dt.datetime(1, 2, 1, tzinfo=dt.UTC), dt.datetime(9999, 11, 1, tzinfo=dt.UTC)
+_EARLIEST, _LATEST = dt.datetime(1, 2, 1, tzinfo=dt.UTC), dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 
 def preview(schedule: Schedule, since: dt.datetime, until: dt.datetime | None, count: int) -> list[Occurrence]:
     """At most `count` from `since` on, those at `until` excluded."""
-    listed = occurrences(schedule, min(max(since, _EARLIEST), _LATEST))
+    listed = occurrences(schedule, max(since, _EARLIEST)) if since < _LATEST else iter(())
     if until is not None:
         listed = takewhile(lambda occurrence: occurrence.nominal.at < until, listed)
     return list(islice(listed, count))

@@ -1,6 +1,5 @@
 """An execution from its firing to its end: S19, S25, E4, E8, F10."""
 
-
 from tests.automation.flow_executions.campaign import Campaign
 
 
