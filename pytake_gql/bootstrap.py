@@ -21,9 +21,12 @@ from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.automation.ai.ports import Assistant
+from pytake_gql.automation.flow_automations import listeners as flow_automations
 from pytake_gql.automation.flow_executions import following
+from pytake_gql.automation.flow_executions.events import FlowExecutionEnded
 from pytake_gql.automation.flow_runs import listeners as flow_runs
 from pytake_gql.automation.flow_runs.events import FlowRunEnded
+from pytake_gql.automation.flows.events import FlowDeleted
 from pytake_gql.desk.channels.events import ChannelDeleted, ChannelFlowChosen
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.channels.ports import TemplateSource
@@ -83,7 +86,7 @@ from pytake_gql.tenancy.members.events import (
     MemberUpdated,
 )
 from pytake_gql.tenancy.members.heartbeat import Heartbeat
-from pytake_gql.tenancy.organizations.events import OrganizationCreated
+from pytake_gql.tenancy.organizations.events import OrganizationCreated, OrganizationUpdated
 
 assert pytake_gql.models  # noqa: S101 - every table is known, so that keys may point to those of a higher wing
 
@@ -150,11 +153,19 @@ def listeners() -> Listeners:
     heard.on(ContactMerged, following.on_contact_merged)
     heard.on(ContactErased, following.on_contact_erased)
     heard.on(ChannelDeleted, following.on_channel_deleted)
+    _hear_as_automations(heard)
     heard.on(ConversationAssigned, notifications.on_assigned)
     heard.on(MessageReceived, notifications.on_message_received)
     heard.on(SlaBreached, notifications.on_sla_breached)
     heard.on(QueueUnroutable, notifications.on_queue_unroutable)
     return heard
+
+
+def _hear_as_automations(heard: Listeners) -> None:
+    heard.on(FlowExecutionEnded, flow_automations.on_execution_ended)
+    heard.on(FlowDeleted, flow_automations.refuse_flow_in_use)
+    heard.on(ChannelDeleted, flow_automations.refuse_channel_in_use)
+    heard.on(OrganizationUpdated, flow_automations.on_organization_updated)
 
 
 def mailer(of: Settings, clock: Clock) -> Mailer:

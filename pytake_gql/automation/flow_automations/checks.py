@@ -4,13 +4,15 @@ Pure: what needs the present (a target in the past, nothing left to fire) is ask
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from pytake_gql.automation.flow_automations import cron
 from pytake_gql.automation.flow_automations.cron import Cron
 from pytake_gql.automation.flow_automations.exceptions import ExceptionKind, Limits, SpecialDays
+from pytake_gql.automation.flow_automations.local_time import instant
 from pytake_gql.automation.flow_automations.nominals import Rule, nominals
 from pytake_gql.automation.flow_automations.recurrences import (
     Daily,
@@ -137,8 +139,8 @@ def special(given: SpecialDays) -> SpecialDays:
     return given
 
 
-def specials(given: Sequence[SpecialDays]) -> tuple[SpecialDays, ...]:
-    """In order; ranges do not overlap (S14)."""
+def in_order(given: Sequence[SpecialDays]) -> list[int]:
+    """The places of exceptions in the order of their days; ranges do not overlap (S14)."""
     problems = Problems()
     order = sorted(range(len(given)), key=lambda index: (given[index].first, given[index].last))
     reached = dt.date.min
@@ -147,7 +149,18 @@ def specials(given: Sequence[SpecialDays]) -> tuple[SpecialDays, ...]:
             problems.add(UserErrorCode.INVALID, "These days overlap another exception.", str(index))
         reached = max(reached, given[index].last)
     problems.raise_if_any()
-    return tuple(given[index] for index in order)
+    return order
+
+
+def targets_ahead(given: Settings, now: dt.datetime, known: Collection[SpecialDays]) -> None:
+    """Refuses what is newly moved to an instant that has passed (S14)."""
+    problems = Problems()
+    for place, special in zip(given.places, given.exceptions, strict=True):
+        target = special.reschedule_to
+        if target is not None and special not in known and instant(target, ZoneInfo(given.timezone)) <= now:
+            path = ("schedule", "exceptions", str(place), "reschedule_to")
+            problems.add(UserErrorCode.INVALID, "This has passed.", *path)
+    problems.raise_if_any()
 
 
 def parts(given: Settings) -> None:

@@ -267,7 +267,7 @@ class ScheduleInput:
         if self.window is not None:
             with problems.gather("window"):
                 window = self.window.checked()
-        special = self._exceptions(problems)
+        exceptions, places = self._exceptions(problems)
         settings = Settings(
             timezone=self.timezone,
             recurrence=recurrence or Dates(()),
@@ -277,7 +277,8 @@ class ScheduleInput:
             window=window,
             skip_weekends=self.skip_weekends,
             skip_holidays=self.skip_holidays,
-            exceptions=special,
+            exceptions=exceptions,
+            places=places,
             overlap=self.overlap,
             catch_up=self.catch_up,
             catch_up_seconds=self.catch_up_seconds,
@@ -289,14 +290,16 @@ class ScheduleInput:
         checks.comes_round(settings, anchor)
         return settings
 
-    def _exceptions(self, problems: Problems) -> tuple[SpecialDays, ...]:
+    def _exceptions(self, problems: Problems) -> tuple[tuple[SpecialDays, ...], tuple[int, ...]]:
+        """In the order of their days, and where each stood."""
         given = self.exceptions or []
         if len(given) > checks.MOST:
             problems.add(UserErrorCode.TOO_MANY, "At most {most} of these.", "exceptions", most=checks.MOST)
-            return ()
+            return (), ()
         found = [item.checked(problems, "exceptions", str(index)) for index, item in enumerate(given)]
         whole = [special for special in found if special is not None]
-        if len(whole) < len(given):
-            return ()
-        with problems.gather("exceptions"):
-            return checks.specials(whole)
+        order: list[int] = []
+        if len(whole) == len(given):
+            with problems.gather("exceptions"):
+                order = checks.in_order(whole)
+        return tuple(whole[index] for index in order), tuple(order)

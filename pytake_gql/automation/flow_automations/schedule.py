@@ -123,14 +123,19 @@ def next_firing(schedule: Schedule, after: dt.datetime) -> Occurrence | None:
 
 
 def jitter(schedule: Schedule, automation_id: UUID, firing: Occurrence) -> dt.timedelta:
-    """How much later it really starts: the same for the same nominal, and never as late as the next one (S24)."""
-    if not schedule.jitter_seconds or firing.fires_at is None:
+    """How much later it really starts."""
+    return jitter_at(schedule, automation_id, firing.nominal.at)
+
+
+def jitter_at(schedule: Schedule, automation_id: UUID, nominal: dt.datetime) -> dt.timedelta:
+    """The same for the same nominal, and never as late as the next one (S24)."""
+    if not schedule.jitter_seconds:
         return dt.timedelta()
     most = schedule.jitter_seconds
-    following = next(nominals(schedule.rule, firing.nominal.at + dt.timedelta(seconds=1)), None)
+    following = next(nominals(schedule.rule, nominal + dt.timedelta(seconds=1)), None)
     if following is not None:
-        most = min(most, int((following.at - firing.nominal.at).total_seconds()) - 1)
-    seed = automation_id.bytes + int(firing.nominal.at.timestamp()).to_bytes(8, "big", signed=True)
+        most = min(most, int((following.at - nominal).total_seconds()) - 1)
+    seed = automation_id.bytes + int(nominal.timestamp()).to_bytes(8, "big", signed=True)
     return dt.timedelta(seconds=int.from_bytes(blake2b(seed, digest_size=8).digest(), "big") % (most + 1))
 
 
@@ -238,3 +243,25 @@ def _owner(schedule: Schedule, moved: Moved, found: Occurrence, earliest: Nomina
         near = takewhile(lambda nominal: nominal.at <= at + _DAY, walk)
         owners += [nominal for nominal in near if _decided(schedule, nominal).fires_at == at][:1]
     return min(owners)
+
+
+def openings(
+    schedule: Schedule, firing: Occurrence, since: dt.datetime, until: dt.datetime
+) -> list[tuple[dt.datetime, dt.datetime]] | None:
+    """When what was fired may send (S16): [opening, closing), in order; None is at any time.
+
+    A target of RESCHEDULE is not filtered again (S14), so no window binds what fires there.
+    """
+    special = firing.special
+    window = (special.window if special else None) or schedule.window
+    if window is None or (special is not None and special.reschedule_to is not None):
+        return None
+    found, day = [], shown(since, schedule.zone).date() - _DAY
+    while (opens_at := instant(dt.datetime.combine(day, window.opens_at), schedule.zone)) < until:
+        last = day if window.opens_at < window.closes_at else day + _DAY
+        closes_at = instant(dt.datetime.combine(last, window.closes_at), schedule.zone)
+        is_own = firing.fires_at is not None and opens_at <= firing.fires_at < closes_at
+        if since < closes_at and opens_at < closes_at and (is_own or _allows(schedule, day)):
+            found.append((opens_at, closes_at))
+        day += _DAY
+    return found

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -57,6 +57,8 @@ class Settings:
     skip_weekends: bool = False
     skip_holidays: bool = False
     exceptions: tuple[SpecialDays, ...] = ()
+    places: tuple[int, ...] = field(default=(), compare=False)
+    """Where each exception stood in the client's list, for refusals."""
     overlap: OverlapPolicy = OverlapPolicy.SKIP
     catch_up: CatchUpPolicy = CatchUpPolicy.LATEST
     catch_up_seconds: int = 3600
