@@ -56,6 +56,7 @@ def upgrade() -> None:
         sa.Column("status_reason", sa.String(1000), nullable=True),
         sa.Column("schedule", postgresql.JSONB(), nullable=True),
         sa.Column("anchored_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("active_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("audience", postgresql.JSONB(), nullable=False),
         sa.Column("variables", postgresql.JSONB(), nullable=False),
         sa.Column("max_concurrent", sa.Integer(), nullable=False),

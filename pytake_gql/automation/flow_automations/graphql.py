@@ -98,7 +98,7 @@ class FlowAutomation(Node):
         if settings is None or self.status is not AutomationStatus.ACTIVE:
             return []
         organization, now = await organization_of(info), info.context.ports.clock.now()
-        computed = settings.schedule(self.row.anchored_at or self.created_at, organization.holiday_region)
+        computed = queries.schedule_of(self.row, settings, organization.holiday_region)
         found = previews.upcoming(computed, self.row.id, now, min(count, previews.MOST))
         return [ScheduleOccurrence.of(one, computed, organization.locale) for one in found]
 

@@ -53,6 +53,8 @@ class FlowAutomation(TenantModel, table=True):
     """The rule in local times (S1), without its exceptions: those are rows."""
     anchored_at: datetime | None = Field(default=None, sa_type=Instant)
     """When it was first given a schedule: without a start, intervals and counts begin there (S7, S9)."""
+    active_since: datetime | None = Field(default=None, sa_type=Instant)
+    """When it was last activated: what was nominal before is not fired (S9, S20)."""
     audience: dict[str, Any] = Field(sa_type=JSONB)
     """In the shape of `AudienceInput`."""
     variables: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)

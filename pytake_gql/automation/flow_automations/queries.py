@@ -12,6 +12,7 @@ from sqlmodel import col, func, select
 from pytake_gql.automation.flow_automations import settings as stored
 from pytake_gql.automation.flow_automations.exceptions import SpecialDays
 from pytake_gql.automation.flow_automations.models import AutomationStatus, FlowAutomation, ScheduleException
+from pytake_gql.automation.flow_automations.schedule import Schedule
 from pytake_gql.automation.flow_automations.settings import Settings
 from pytake_gql.automation.flow_executions import statuses
 from pytake_gql.automation.flow_executions.models import FlowExecution
@@ -109,3 +110,8 @@ async def begun(session: AsyncSession, automation_id: UUID) -> bool:
     """Whether any of its executions runs, or is about to."""
     found = (await under_way(session, [automation_id]))[automation_id]
     return found.count > found.held
+
+
+def schedule_of(row: FlowAutomation, settings: Settings, holiday_region: str | None) -> Schedule:
+    """What the automation really does: from its activation on."""
+    return settings.schedule(row.anchored_at or row.created_at, holiday_region, row.active_since)

@@ -1,6 +1,7 @@
 """Executions that are not the tick's: by hand, and for a time that has passed (S19)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice, takewhile
 from uuid import UUID, uuid4
@@ -47,7 +48,8 @@ async def backfill(uow: UnitOfWork, automation_id: UUID, since: datetime, until:
     if wanted is None:
         refuse(UserErrorCode.WRONG_STATE, "It has no schedule.", "id")
     version = await _ready(uow, row)
-    nominals = await _not_run(uow, row, await service.schedule_of(uow, row, wanted), since, until)
+    schedule = replace(await service.schedule_of(uow, row, wanted), active_since=None)
+    nominals = await _not_run(uow, row, schedule, since, until)
     if len(nominals) > MOST_BACKFILLED:
         template = "At most {most} at once: choose a shorter range."
         refuse(UserErrorCode.TOO_MANY, template, "to", most=MOST_BACKFILLED)

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from pytake_gql.automation.flow_automations import exceptions, local_time
 from pytake_gql.automation.flow_automations.exceptions import ExceptionKind, SpecialDays
 from pytake_gql.automation.flow_automations.local_time import instant, shown
-from pytake_gql.automation.flow_automations.nominals import Nominal, Rule, nominals
+from pytake_gql.automation.flow_automations.nominals import Leaves, Nominal, Rule, nominals
 from pytake_gql.automation.flow_automations.recurrences import HORIZON
 from pytake_gql.automation.flow_automations.windows import Window, WindowPolicy
 from pytake_gql.tenancy.organizations.calendar import is_holiday
@@ -64,6 +64,8 @@ class Schedule:
     exceptions: tuple[SpecialDays, ...] = ()
     """In order, without overlaps."""
     jitter_seconds: int = 0
+    active_since: dt.datetime | None = None
+    """Nominals before it are as if they were not: nothing before creation, nor of a pause, is fired (S9, S20)."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -91,7 +93,7 @@ class Occurrence:
 def occurrences(schedule: Schedule, since: dt.datetime) -> Iterator[Occurrence]:
     """All whose nominal instant is not before `since`, in order, skipped ones included."""
     moved, landed = _moved(schedule), dict[dt.datetime, Nominal]()
-    for nominal in nominals(schedule.rule, _settled(schedule, since)):
+    for nominal in _nominals(schedule, _settled(schedule, since)):
         found = _decided(schedule, nominal)
         if found.fires_at is not None:
             owner = _owner(schedule, moved, found, landed.setdefault(found.fires_at, nominal))
@@ -105,7 +107,7 @@ def next_firing(schedule: Schedule, after: dt.datetime) -> Occurrence | None:
     """The first that fires later than `after`, or None when none does within eight years."""
     moved, until = _moved(schedule), after + HORIZON
     at = min((target for target, _ in moved if target > after), default=None)
-    walk = nominals(schedule.rule, _settled(schedule, after), lambda day: _leaves(schedule, day))
+    walk = _nominals(schedule, _settled(schedule, after), lambda day: _leaves(schedule, day))
     first: Occurrence | None = None
     for nominal in islice(walk, _MOST_EXAMINED):
         if nominal.at > (until if at is None else at + _DAY):
@@ -137,6 +139,11 @@ def jitter_at(schedule: Schedule, automation_id: UUID, nominal: dt.datetime) -> 
         most = min(most, int((following.at - nominal).total_seconds()) - 1)
     seed = automation_id.bytes + int(nominal.timestamp()).to_bytes(8, "big", signed=True)
     return dt.timedelta(seconds=int.from_bytes(blake2b(seed, digest_size=8).digest(), "big") % (most + 1))
+
+
+def _nominals(schedule: Schedule, since: dt.datetime, leaves: Leaves | None = None) -> Iterator[Nominal]:
+    begins = since if schedule.active_since is None else max(since, schedule.active_since)
+    return nominals(schedule.rule, begins, leaves)
 
 
 def _decided(schedule: Schedule, nominal: Nominal) -> Occurrence:
@@ -198,7 +205,9 @@ def _leaves(schedule: Schedule, day: dt.date) -> bool:
 def _settled(schedule: Schedule, since: dt.datetime) -> dt.datetime:
     """An instant from which on to look: nothing before it lands at or after `since`, but for what is rescheduled."""
     if schedule.window is None and all(special.window is None for special in schedule.exceptions):
-        return since - _SETTLING_DAYS * _DAY
+        # A MODIFY moves a time within its day, or nothing lands but where it is named.
+        is_plain = all(special.time is None for special in schedule.exceptions)
+        return since if is_plain else since - _SETTLING_DAYS * _DAY
     day = local_time.day_of(since, schedule.zone)
     floor = max(local_time.FIRST_DAY + 2 * _DAY, day - HORIZON)
     found = 0
@@ -229,7 +238,7 @@ def _first_within(schedule: Schedule, special: SpecialDays) -> Nominal | None:
     """No clock change takes a time further than a day past those around it."""
     begins = instant(dt.datetime.combine(special.first, dt.time()), schedule.zone) - _DAY
     ends = dt.datetime.combine(special.last, dt.time.max) + _DAY
-    walk = takewhile(lambda nominal: nominal.local <= ends, nominals(schedule.rule, begins))
+    walk = takewhile(lambda nominal: nominal.local <= ends, _nominals(schedule, begins))
     return next((nominal for nominal in walk if special.first <= nominal.local.date() <= special.last), None)
 
 
@@ -239,7 +248,7 @@ def _owner(schedule: Schedule, moved: Moved, found: Occurrence, earliest: Nomina
     owners = [earliest, *(nominal for target, nominal in moved if target == at)]
     if at is not None and found.special is not None and found.special.reschedule_to is not None:
         # Its target may lie anywhere, so what else lands there need not have been met.
-        walk = nominals(schedule.rule, _settled(schedule, at), lambda day: _leaves(schedule, day))
+        walk = _nominals(schedule, _settled(schedule, at), lambda day: _leaves(schedule, day))
         near = takewhile(lambda nominal: nominal.at <= at + _DAY, walk)
         owners += [nominal for nominal in near if _decided(schedule, nominal).fires_at == at][:1]
     return min(owners)

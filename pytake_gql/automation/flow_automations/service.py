@@ -20,6 +20,7 @@ from pytake_gql.automation.flow_automations.settings import Settings
 from pytake_gql.automation.flow_executions import service as executions
 from pytake_gql.automation.flow_executions import statuses
 from pytake_gql.automation.flow_executions.models import FlowExecution
+from pytake_gql.automation.flow_executions.snapshots import Limits
 from pytake_gql.automation.flows import versions
 from pytake_gql.kernel.errors import UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
@@ -34,13 +35,15 @@ _SHOWN_ONLY = {"name", "description", "pause_on_failure"}
 
 async def create(uow: UnitOfWork, given: Changes, *, activate: bool) -> FlowAutomation:
     """`given` is as for `update`; name, flow, channel and audience are among it."""
-    now = uow.now()
+    now, limits = uow.now(), Limits()
     row = FlowAutomation(
         name="",
         flow_id=given["flow_id"],
         channel_id=given["channel_id"],
         audience={},
-        **values.default_limits(),
+        max_concurrent=limits.max_concurrent,
+        rate_per_minute=limits.rate_per_minute,
+        max_attempts=limits.max_attempts,
         created_at=now,
         updated_at=now,
     )
@@ -71,7 +74,7 @@ async def update(uow: UnitOfWork, automation_id: UUID, given: Changes, revision:
         known = wanted.exceptions if wanted else ()
         if known != specials[row.id]:
             changed["exceptions"] = {"from": len(specials[row.id]), "to": len(known)}
-            await uow.session.execute(deleting(ScheduleException).where(_of(row)))
+            await uow.session.execute(deleting(ScheduleException).where(col(ScheduleException.automation_id) == row.id))
             _keep_exceptions(uow, row, wanted)
         row.anchored_at = (row.anchored_at or uow.now()) if wanted else None
     if changed:
@@ -144,13 +147,14 @@ async def stop_firing(
 
 async def schedule_of(uow: UnitOfWork, row: FlowAutomation, wanted: Settings) -> Schedule:
     organization = await organizations.current(uow.session, uow.organization_id)
-    return wanted.schedule(row.anchored_at or row.created_at, organization.holiday_region)
+    return queries.schedule_of(row, wanted, organization.holiday_region)
 
 
 async def _activate(uow: UnitOfWork, row: FlowAutomation, wanted: Settings | None) -> None:
     """Only with a published flow, and with something left to fire where there is a schedule."""
     if not await versions.published(uow.session, [row.flow_id]):
         refuse(UserErrorCode.WRONG_STATE, "Publish its flow first.", "flow_id")
+    row.active_since = uow.now()
     if wanted is not None:
         firing = first_after(await schedule_of(uow, row, wanted), row.id, uow.now())
         if firing is None:
@@ -207,7 +211,3 @@ def _exception(row: FlowAutomation, special: SpecialDays) -> ScheduleException:
         ends_on=special.last,
         details=settings.special_to_json(special),
     )
-
-
-def _of(row: FlowAutomation) -> bool:
-    return ScheduleException.automation_id == row.id

@@ -64,7 +64,9 @@ class Settings:
     catch_up_seconds: int = 3600
     jitter_seconds: int = 0
 
-    def schedule(self, anchor: dt.datetime, holiday_region: str | None) -> Schedule:
+    def schedule(
+        self, anchor: dt.datetime, holiday_region: str | None, active_since: dt.datetime | None = None
+    ) -> Schedule:
         """What is computed: `anchor` is when the rule was made, the region is the organization's."""
         return Schedule(
             rule=Rule(self.timezone, self.recurrence, anchor, self.starts_at, self.ends_at, self.count),
@@ -73,6 +75,7 @@ class Settings:
             holiday_region=holiday_region if self.skip_holidays else None,
             exceptions=self.exceptions,
             jitter_seconds=self.jitter_seconds,
+            active_since=active_since,
         )
 
 

@@ -136,7 +136,7 @@ async def _fired(
     now: datetime,
 ) -> list[Firing]:
     """What becomes of all that is due of one automation; aims it at what follows."""
-    schedule = settings.schedule(row.anchored_at or row.created_at, organization.holiday_region)
+    schedule = queries.schedule_of(row, settings, organization.holiday_region)
     found = due(schedule, row.id, _since(row, schedule), now, settings.catch_up, settings.catch_up_seconds)
     made = [firings.scheduled(row, version, schedule, firing, now) for firing in found.run]
     if made and busy.count and settings.overlap is OverlapPolicy.CANCEL_OTHER:

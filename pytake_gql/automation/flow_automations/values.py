@@ -1,6 +1,6 @@
 """What automations are set to besides their schedules: checks of values from outside, against what is there."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import astuple
 from typing import Any
 
@@ -10,7 +10,6 @@ from pytake_gql.automation.flow_automations.exceptions import Limits, SpecialDay
 from pytake_gql.automation.flow_automations.models import FlowAutomation
 from pytake_gql.automation.flow_automations.settings import Settings
 from pytake_gql.automation.flow_executions.snapshots import Audience
-from pytake_gql.automation.flow_executions.snapshots import Limits as DefaultLimits
 from pytake_gql.automation.flows import service as flows
 from pytake_gql.automation.flows import templates
 from pytake_gql.desk.channels import service as channels
@@ -116,15 +115,6 @@ def _limits(given: Limits) -> Changes:
     """Absent ones keep what they are."""
     names = ("max_concurrent", "rate_per_minute", "max_attempts")
     return {name: value for name, value in zip(names, astuple(given), strict=True) if value is not None}
-
-
-def default_limits() -> Mapping[str, int]:
-    limits = DefaultLimits()
-    return {
-        "max_concurrent": limits.max_concurrent,
-        "rate_per_minute": limits.rate_per_minute,
-        "max_attempts": limits.max_attempts,
-    }
 
 
 async def _require_firing(

@@ -406,6 +406,21 @@ def test_s16_a_window_in_a_gap_opens_the_next_day_and_one_on_no_day_never() -> N
     assert fired(shut, "2026-03-01", 2) == []
 
 
+def test_s9_s20_nominals_before_the_activation_are_as_if_they_were_not() -> None:
+    nights = schedule(
+        daily("20:00 22:00"), window=window("09:00-18:00"), active_since=at("2026-05-01T21:00", SAO_PAULO)
+    )
+    # That of 20:00 would be the earliest of those that land at 09:00.
+    assert told(nights, "2026-05-01T00:00", 2) == [
+        "2026-05-01 22:00 -> 05-02 09:00 WINDOW",
+        "2026-05-02 20:00 -> 05-03 09:00 WINDOW",
+    ]
+    gone = schedule(
+        daily("09:00"), exceptions=[move("2026-05-01", "2026-05-01T23:00")], active_since=at("2026-05-01T15:00")
+    )
+    assert fired(gone, "2026-05-01T12:00", 1) == ["2026-05-02 09:00"]
+
+
 def test_a_rule_that_is_never_inside_its_window_is_given_up_in_time() -> None:
     dense = schedule("*/5 12-23 * * *", window=window("09:00-09:01", WindowPolicy.SKIP))
     assert fired(dense, "2026-01-01", 1) == []

@@ -6,6 +6,7 @@ Random schedules with everything: windows, days off, exceptions, bounds, counts.
 import datetime as dt
 from collections.abc import Sequence
 from itertools import islice, takewhile
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,11 @@ MINUTES = st.integers(0, 1439).map(lambda minute: dt.time(minute // 60, minute %
 
 def windows() -> st.SearchStrategy[Window]:
     times = st.tuples(MINUTES, MINUTES).filter(lambda two: two[0] != two[1])
-    return st.builds(lambda two, policy: Window(*two, policy), times, st.sampled_from(WindowPolicy))
+    return st.builds(lambda two, policy: Window(two[0], two[1], policy), times, st.sampled_from(WindowPolicy))
+
+
+def is_sparse(rule: Any) -> bool:
+    return len(rule.times) <= MOST_TIMES
 
 
 @st.composite
@@ -33,12 +38,13 @@ def specials(draw: st.DrawFn, around: dt.datetime) -> Sequence[SpecialDays]:
     cuts = sorted(draw(st.sets(st.integers(-25, 25), max_size=6)))
     made = []
     for first, last in zip(cuts[::2], cuts[1::2], strict=False):
-        kind, days = draw(st.sampled_from(ExceptionKind)), [around.date() + dt.timedelta(days=n) for n in (first, last)]
+        kind = draw(st.sampled_from(ExceptionKind))
         target = around + dt.timedelta(minutes=draw(st.integers(-40 * 96, 40 * 96)) * 15)
         made.append(
             SpecialDays(
                 kind,
-                *days,
+                around.date() + first * DAY,
+                around.date() + last * DAY,
                 reschedule_to=target if kind is ExceptionKind.RESCHEDULE else None,
                 time=draw(st.none() | MINUTES) if kind is ExceptionKind.MODIFY else None,
                 window=draw(st.none() | windows()) if kind is ExceptionKind.MODIFY else None,
@@ -55,7 +61,7 @@ def schedules(draw: st.DrawFn) -> tuple[Schedule, dt.datetime]:
     near = st.integers(-30 * 24, 30 * 24).map(lambda hour: around + dt.timedelta(hours=hour))
     rule = Rule(
         zone,
-        draw(rules().filter(lambda rule: len(rule.times) <= MOST_TIMES)),  # type: ignore[attr-defined]
+        draw(rules().filter(is_sparse)),
         anchor=draw(near).replace(tzinfo=UTC),
         starts_at=draw(st.none() | near),
         ends_at=draw(st.none() | near),
