@@ -108,9 +108,11 @@ def next_firing(schedule: Schedule, after: dt.datetime) -> Occurrence | None:
     moved, until = _moved(schedule), after + HORIZON
     at = min((target for target, _ in moved if target > after), default=None)
     walk = _nominals(schedule, _settled(schedule, after), lambda day: _leaves(schedule, day))
+    # Only a MODIFY lets anything land before its own instant, and then within its day.
+    ahead = _DAY if any(special.time is not None for special in schedule.exceptions) else dt.timedelta()
     first: Occurrence | None = None
     for nominal in islice(walk, _MOST_EXAMINED):
-        if nominal.at > (until if at is None else at + _DAY):
+        if nominal.at > (until if at is None else at + ahead):
             break
         found = _decided(schedule, nominal)
         if found.fires_at is not None and found.fires_at > after and (at is None or found.fires_at <= at):
@@ -160,13 +162,19 @@ def _decided(schedule: Schedule, nominal: Nominal) -> Occurrence:
     if special is not None and special.time is not None:
         at = instant(dt.datetime.combine(nominal.local.date(), special.time), schedule.zone)
     window = (special.window if special else None) or schedule.window
-    local = shown(at, schedule.zone)
+    local = _shown(schedule, at, nominal)
     if window is not None and not window.holds(local.time()):
         opening = _opening(schedule, window, at) if window.policy is WindowPolicy.DEFER else None
         return Occurrence(nominal, opening, OccurrenceReason.WINDOW, special)
     if reason is None and local != nominal.local:
         reason = OccurrenceReason.CLOCK_CHANGE
     return Occurrence(nominal, at, reason, special)
+
+
+def _shown(schedule: Schedule, at: dt.datetime, nominal: Nominal) -> dt.datetime:
+    """What the clock shows then: on most days what is nominal."""
+    is_steady = at == nominal.at and local_time.steady_offset(nominal.local.date(), schedule.zone) is not None
+    return nominal.local if is_steady else shown(at, schedule.zone)
 
 
 def _day_off(schedule: Schedule, day: dt.date) -> OccurrenceReason | None:

@@ -125,7 +125,7 @@ def check(zone: str, around: dt.datetime, examples: int, days: float) -> None:
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
 def test_s3_to_s9_it_agrees_with_a_walk_by_minutes(zone: str, day: str, *, is_long: bool) -> None:
-    check(zone, dt.datetime.fromisoformat(day), *((300, 3) if is_long else (15, 1.5)))
+    check(zone, dt.datetime.fromisoformat(day), *((300, 3) if is_long else (8, 1.5)))
 
 
 def changes(zone: str) -> list[dt.datetime]:

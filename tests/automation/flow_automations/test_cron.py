@@ -232,7 +232,7 @@ def answer(text: str) -> None:
 
 def test_s10_s13_each_hostile_text_is_answered_and_none_raises(*, is_long: bool) -> None:
     random_ = random.Random(20261124)
-    texts = [hostile(random_) for _ in range(10_000 if is_long else 1_000)]
+    texts = [hostile(random_) for _ in range(10_000 if is_long else 400)]
     spent = []
     for text in texts:
         begun = time.thread_time()
@@ -262,7 +262,7 @@ def test_s13_the_longest_ways_take_no_longer_than_five_milliseconds(text: str) -
     assert min(once() for _ in range(5)) <= 0.005
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(text=st.text(max_size=200))
 def test_s13_any_text_is_answered(text: str) -> None:
     answer(text)

@@ -81,7 +81,7 @@ def whole_list(of: Schedule, since: dt.datetime, until: dt.datetime) -> list[Occ
     return list(takewhile(lambda one: one.nominal.at < until, occurrences(of, since)))
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=25, deadline=None, database=None)
 @given(made=schedules(), cut=st.integers(-20 * 1440, 20 * 1440))
 def test_s3_a_preview_from_any_instant_is_the_tail_of_the_list(made: tuple[Schedule, dt.datetime], cut: int) -> None:
     of, middle = made
@@ -93,7 +93,7 @@ def test_s3_a_preview_from_any_instant_is_the_tail_of_the_list(made: tuple[Sched
         assert list(islice(occurrences(of, since), len(tail))) == tail
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=25, deadline=None, database=None)
 @given(made=schedules())
 def test_s3_s6_what_fires_next_is_what_the_list_says_fires(made: tuple[Schedule, dt.datetime]) -> None:
     of, middle = made
