@@ -309,17 +309,6 @@ async def keep_house(chores: tuple[Callable[[], Awaitable[object]], ...]) -> Non
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
 
-async def keep_ticking(ports: Ports) -> None:
-    """Fires automations until cancelled; sleeps until the earliest next one, at most half a second (E1)."""
-    while True:
-        try:
-            pause = (await firing.tick(ports)).pause.total_seconds()
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("a tick failed, the next one is in %.0f s: %s", SWEEP_SECONDS, error)
-            pause = SWEEP_SECONDS
-        await asyncio.sleep(pause)
-
-
 async def work(ports: Ports, mailer: Mailer, channels: Channels, stop: asyncio.Event) -> None:
     """Both queues, the reconciler and the housekeeping, until `stop` is set; what runs then may end first."""
     workshop = Workshop(jobs(ports, mailer, channels))
@@ -329,7 +318,7 @@ async def work(ports: Ports, mailer: Mailer, channels: Channels, stop: asyncio.E
         *(asyncio.create_task(reader.run(), name=f"read-{index}") for index, reader in enumerate(readers)),
         asyncio.create_task(reconciler.run(), name="reconcile"),
         asyncio.create_task(keep_house(housekeeping(ports)), name="housekeeping"),
-        asyncio.create_task(keep_ticking(ports), name="tick"),
+        asyncio.create_task(firing.keep_ticking(ports), name="tick"),
     ]
     stopping = asyncio.create_task(stop.wait())
     # A loop never returns: one that does has met a fault of ours, and the process ends to be started again.

@@ -5,6 +5,7 @@ organization's are locked, fired and aimed at their next instant in one transact
 left to it. A nominal instant that was fired is never fired again, whoever tries (S19).
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -42,6 +43,7 @@ LOOKED_AT = 1000
 """Rows that one look finds; when it finds as many, each organization gets its share first (E3)."""
 SHARE = 50
 LONGEST_PAUSE = timedelta(milliseconds=500)
+_AFTER_FAILURE = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,17 @@ class Ticked:
 
     fired: int
     pause: timedelta
+
+
+async def keep_ticking(ports: Ports) -> None:
+    """Until cancelled; sleeps until the earliest next, at most half a second (E1)."""
+    while True:
+        try:
+            pause = (await tick(ports)).pause
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("a tick failed, the next one is in %.0f s: %s", _AFTER_FAILURE.total_seconds(), error)
+            pause = _AFTER_FAILURE
+        await asyncio.sleep(pause.total_seconds())
 
 
 async def tick(ports: Ports, now: datetime | None = None) -> Ticked:
