@@ -34,10 +34,11 @@ _PATIENCE_SECONDS = 20
 class Counted:
     statements: int = 0
     exchanges: int = 0
-    """With those that begin and end a transaction, which do not pass through a cursor."""
+    """With those that begin and end a transaction."""
 
-    def frame(self, _: LoggedQuery) -> None:
+    def frame(self, sent: LoggedQuery) -> None:
         self.exchanges += 1
+        self.statements += not sent.query.startswith(("BEGIN", "COMMIT", "ROLLBACK"))
 
     def execute(self, *_: Any) -> None:
         self.statements += 1

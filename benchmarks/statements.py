@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
-from pytake_gql.kernel.db import NAMED
-
+_NAMED: sa.Dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # SQLAlchemy has it so
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 
@@ -20,7 +20,7 @@ class Written(str):
 
 
 def rendered(statement: sa.ClauseElement, **parameters: Any) -> str:
-    compiled: Any = statement.compile(dialect=NAMED)
+    compiled: Any = statement.compile(dialect=_NAMED)
     values = {**compiled.params, **parameters}
     text: str = compiled.string
     return _PARAMETER.sub(lambda match: _literal(values[match[1]]), text)

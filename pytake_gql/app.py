@@ -16,6 +16,7 @@ from websockets.http11 import Request
 from pytake_gql import bootstrap, webhooks
 from pytake_gql.adapters.file_door import FileDoor
 from pytake_gql.adapters.local_files import LocalFiles
+from pytake_gql.desk.routing import engine
 from pytake_gql.development import chat_page, mail_page, whatsapp_page
 from pytake_gql.health import Health
 from pytake_gql.kernel import garbage, metrics
@@ -95,7 +96,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Runs the API until SIGTERM or SIGINT; the caller has configured the logs."""
 
     async def run() -> None:
-        async with bootstrap.ports(settings) as ports:
+        async with bootstrap.ports(settings) as ports, ports.jobs.running_here(engine.jobs(ports)):
             lag = asyncio.create_task(metrics.watch_loop(), name="loop lag")
             server = Server(build(ports), host, port)
             garbage.settle()

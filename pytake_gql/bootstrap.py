@@ -9,6 +9,7 @@ from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
 import pytake_gql.models
+from pytake_gql.adapters.address_files import AddressFiles
 from pytake_gql.adapters.local_files import LocalFiles
 from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.adapters.meta.instagram import Instagram
@@ -45,7 +46,7 @@ from pytake_gql.desk.conversations.events import (
 )
 from pytake_gql.desk.conversations.ports import ChannelPort, Channels
 from pytake_gql.desk.deliveries import media
-from pytake_gql.desk.deliveries.ports import MediaSource, Readers
+from pytake_gql.desk.deliveries.ports import AddressSource, MediaSource, Readers
 from pytake_gql.desk.departments.events import DepartmentDeleted
 from pytake_gql.desk.queues import membership, requirements
 from pytake_gql.desk.queues import service as queues
@@ -227,6 +228,7 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
                     MediaSource: {ChannelKind.WHATSAPP: whatsapp, ChannelKind.INSTAGRAM: instagram},
                     TemplateSource: whatsapp,
                     PublicHttp: public_http,
+                    AddressSource: AddressFiles(public_http),
                     Assistant: NoAssistant(),
                 },
             )

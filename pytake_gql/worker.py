@@ -39,7 +39,7 @@ from pytake_gql.desk.sla import jobs as sla
 from pytake_gql.desk.sla import service as deadlines
 from pytake_gql.insight.notifications import service as notifications
 from pytake_gql.kernel import idempotency, tasks
-from pytake_gql.kernel.jobs import Job, JobQueue, deserialize, serialize
+from pytake_gql.kernel.jobs import Job, JobQueue, Work, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.public_http import PublicHttp
 from pytake_gql.kernel.settings import Settings
@@ -60,7 +60,6 @@ _EXECUTIONS_AT_MOST = 4
 """A look at an execution takes seconds: the other places are for what people wait for (E11)."""
 _LONGEST_PAUSE_SECONDS = 5.0
 
-Work: TypeAlias = Callable[..., Awaitable[object]]
 Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
 
 
@@ -74,8 +73,7 @@ def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]
         "record_breaches": lambda of, id_: sla.record_breaches(ports, UUID(of), UUID(id_)),
         "lose_member": lambda of, id_: members.lose_member(ports, UUID(of), UUID(id_)),
         "wake_conversation": lambda of, id_: conversations.wake_conversation(ports, UUID(of), UUID(id_)),
-        "route_queue": lambda of, id_: engine.route_queue(ports, UUID(of), UUID(id_)),
-        "route_member": lambda of, id_: engine.route_member(ports, UUID(of), UUID(id_)),
+        **engine.jobs(ports),
         "step_flow_run": lambda of, id_: flow_runs.step_flow_run(ports, UUID(of), UUID(id_)),
         "perform_flow_effect": lambda of, id_: flow_runs.perform_flow_effect(ports, world, UUID(of), UUID(id_)),
         "run_execution": lambda of, id_: flow_executions.run_execution(ports, channels, UUID(of), UUID(id_)),

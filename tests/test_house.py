@@ -274,19 +274,23 @@ def given_to(name: str, module: ast.Module) -> Iterator[ast.expr]:
                 yield from (row.elts[names.index(name)] for row in node.iter.elts if isinstance(row, ast.Tuple))
 
 
+CARRIERS = ("findings", "faults")
+"""Of flows: tests/automation/flows/test_settings.py looks at what pydantic and they say."""
+
+
 def templates() -> Iterator[tuple[str, set[str] | None]]:
     """Every text for end users: where it is raised, and what it may be."""
     for name, tree in modules():
-        if name in {"kernel/errors.py", "kernel/translation.py"}:
+        if name in {"kernel/errors.py", "kernel/translation.py", *(f"automation/flows/{it}.py" for it in CARRIERS)}:
             continue  # they carry what others raise
         for call in ast.walk(tree):
             if not isinstance(call, ast.Call):
                 continue
             called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
             of_code = bool(call.args) and "UserErrorCode" in ast.dump(call.args[0])
-            if called in {"refuse", "Problem"} or (called == "add" and of_code):
+            if called in {"refuse", "Problem", "blame", "warn"} or (called == "add" and of_code):
                 yield f"{name}:{call.lineno}", spoken(call.args[1], tree)
-            elif called == "translate" and ast.dump(call.args[0]) != "Constant(value=None)":  # else of bytes
+            elif called == "Breach" or (called == "translate" and ast.dump(call.args[0]) != "Constant(value=None)"):
                 yield f"{name}:{call.lineno}", spoken(call.args[0], tree)
 
 

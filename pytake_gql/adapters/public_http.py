@@ -6,8 +6,10 @@ nothing. No proxies and no certificates from the environment, no cookies, and no
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TypeAlias
 
 import httpcore
@@ -42,7 +44,7 @@ class GuardedHttp:
 
     def __init__(self, resolver: Resolver = resolve, is_allowed: Callable[[str], bool] = is_public) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=_tls(),
             max_connections=_CONNECTIONS,
             max_keepalive_connections=0,
             network_backend=_Guard(resolver, is_allowed),
@@ -98,6 +100,12 @@ class GuardedHttp:
             raise CallFailed("The connection broke.") from error
         except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol, UnicodeEncodeError) as error:
             raise CallFailed("This is no request that can be sent.") from error
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Costly to make, and the same for all."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class _Guard(httpcore.AsyncNetworkBackend):

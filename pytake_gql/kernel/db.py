@@ -28,6 +28,8 @@ from pytake_gql.kernel import metrics
 from pytake_gql.kernel.ids import uuid7
 
 API_ROLE = "pytake_api"
+DRIVER = "driver"
+"""Under this a session keeps the driver's connection of its transaction (`kernel.frozen`)."""
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -99,10 +101,13 @@ class TenantConnection(asyncpg.Connection):
     """
 
     organization_id: UUID | None = None
+    keeps_plans = False
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
         if query.startswith("BEGIN") and self.organization_id is not None:
             query += f"; SET LOCAL app.organization_id = '{self.organization_id}'"
+            if self.keeps_plans:
+                query += "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_sort = off"
             self.organization_id = None
         status: str = await super().execute(query, *args, timeout=timeout)
         return status
@@ -157,6 +162,14 @@ def _announce(session: Session, transaction: SessionTransaction, connection: Con
     driver = connection.connection.driver_connection
     if isinstance(driver, TenantConnection):
         driver.organization_id = session.info["organization_id"]
+        driver.keeps_plans = session.info["keeps_plans"]
+
+
+@event.listens_for(TenantSession, "after_transaction_end")
+def _let_go(session: Session, transaction: SessionTransaction) -> None:
+    """The connection goes back to the pool, to be somebody else's."""
+    if transaction.parent is None:
+        session.info.pop(DRIVER, None)
 
 
 event.listen(TenantSession, "do_orm_execute", confine)
@@ -196,34 +209,23 @@ class Database:
             },
         )
 
-    def session(self, organization_id: UUID | None) -> AsyncSession:
-        """A session of one organization, or of none: that one reaches global tables only."""
+    def session(self, organization_id: UUID | None, *, keeps_plans: bool = False) -> AsyncSession:
+        """A session of one organization, or of none: that one reaches global tables only.
+
+        With `keeps_plans` PostgreSQL plans a statement once a connection, not for each execution, and takes rows in an
+        index's order where there is one. For transactions that read by key or in the order of an index and name the
+        conditions of partial indexes literally: PostgreSQL guesses badly how many rows an unknown range holds, and
+        would rather sort a backlog (E2).
+        """
         return AsyncSession(
             self.engine,
             sync_session_class=TenantSession,
             expire_on_commit=False,
-            info={"organization_id": organization_id},
+            info={"organization_id": organization_id, "keeps_plans": keeps_plans},
         )
 
     async def close(self) -> None:
         await self.engine.dispose()
-
-
-NAMED: sa.Dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # SQLAlchemy has it so
-"""Prints statements with their parameters by name."""
-
-
-def frozen(statement: sa.ClauseElement) -> sa.TextClause:
-    """The same statement as text: to find a large one in its cache, SQLAlchemy walks all of it at each execution.
-
-    For statements of bare tables that run many times a second; its parameters keep their names and types.
-    """
-    compiled: Any = statement.compile(dialect=NAMED)
-    given = [
-        sa.bindparam(name, type_=it.type) if it.value is None else sa.bindparam(name, it.value, type_=it.type)
-        for it, name in compiled.bind_names.items()
-    ]
-    return sa.text(compiled.string.replace("::", r"\:\:")).bindparams(*given)
 
 
 def one_of(column: Any, ids: Collection[UUID]) -> sa.ColumnElement[bool]:

@@ -3,16 +3,24 @@
 A job that is lost costs time, never work: what is due is a row, and the reconciler finds it again.
 """
 
+import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
+from pytake_gql.kernel import tasks
+
 log = logging.getLogger(__name__)
+
+AT_ONCE_HERE = 4
+Work: TypeAlias = Callable[..., Awaitable[object]]
 
 
 class JobQueue(StrEnum):
@@ -43,14 +51,67 @@ def deserialize(data: bytes) -> dict[str, Any]:
     return job
 
 
+class Here:
+    """Jobs of this process: a few at a time, and none beside itself. One that is asked for again runs once more."""
+
+    def __init__(self, work: Mapping[str, Work] | None = None) -> None:
+        self._work = work or {}
+        self._running: dict[Job, asyncio.Task[None]] = {}
+        self._asked_again: set[Job] = set()
+
+    def take(self, job: Job) -> bool:
+        """Whether it is done here."""
+        if job.name not in self._work:
+            return False
+        if job in self._running:
+            self._asked_again.add(job)
+            return True
+        if len(self._running) == AT_ONCE_HERE:
+            return False
+        self._running[job] = asyncio.create_task(self._run(job), name=job.name)
+        return True
+
+    async def close(self) -> None:
+        await tasks.end(self._running.values())
+
+    async def _run(self, job: Job) -> None:
+        try:
+            await self._work[job.name](*job.arguments)
+            while job in self._asked_again:
+                self._asked_again.discard(job)
+                await self._work[job.name](*job.arguments)
+        except Exception:
+            log.exception("the job %s%s failed", job.name, job.arguments)
+        finally:
+            self._asked_again.discard(job)
+            del self._running[job]
+
+
 class Jobs:
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
+        self._here = Here()
+
+    @contextlib.asynccontextmanager
+    async def running_here(self, work: Mapping[str, Work]) -> AsyncIterator[None]:
+        """Meanwhile the jobs that `work` names run in this process, right after the commit that asks for them.
+
+        That spares whoever waits the way to a worker. What finds no place, or does not end with the block, is for
+        the workers.
+        """
+        self._here = Here(work)
+        try:
+            yield
+        finally:
+            here, self._here = self._here, Here()
+            await here.close()
 
     async def enqueue(self, jobs: list[Job]) -> None:
         """Best effort, like a wake-up."""
         try:
             for job in jobs:
+                if self._here.take(job):
+                    continue
                 later = job.delay_seconds or None
                 await self._redis.enqueue_job(job.name, *job.arguments, _queue_name=job.queue.value, _defer_by=later)
         except (RedisError, OSError, TimeoutError) as error:

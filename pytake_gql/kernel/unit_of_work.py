@@ -11,9 +11,10 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
+from pytake_gql.kernel import frozen
 from pytake_gql.kernel.bus import Bus, Wake
 from pytake_gql.kernel.clock import Clock
-from pytake_gql.kernel.db import Database, TenantModel, table_of
+from pytake_gql.kernel.db import Database, TenantModel
 from pytake_gql.kernel.events import Event, Listeners
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.jobs import Job, Jobs
@@ -83,8 +84,7 @@ class UnitOfWork:
     async def write(self) -> None:
         """Sends what was added and appended to the database, in this order; the commit stays the maker's."""
         await self.session.flush()
-        for model, rows in self._appended.items():
-            await self.session.execute(sa.insert(table_of(model)), rows)
+        await frozen.append(self.session, self._appended)
         self._appended.clear()
 
     def keep(self, row: SQLModel) -> None:
@@ -142,12 +142,17 @@ class UnitsOfWork:
             yield uow
 
     @asynccontextmanager
-    async def open_together(self, principals: Sequence[Principal]) -> AsyncIterator[Sequence[UnitOfWork]]:
-        """Like `open`, one transaction for several of one organization: each has a unit, for what it tells."""
+    async def open_together(
+        self, principals: Sequence[Principal], *, keeps_plans: bool = False
+    ) -> AsyncIterator[Sequence[UnitOfWork]]:
+        """Like `open`, one transaction for several of one organization: each has a unit, for what it tells.
+
+        `keeps_plans` is the session's.
+        """
         (organization_id,) = {principal.organization_id for principal in principals}
         wakes: dict[Wake, None] = {}
         jobs: dict[Job, None] = {}
-        async with self._database.session(organization_id) as session:
+        async with self._database.session(organization_id, keeps_plans=keeps_plans) as session:
             now = self._clock.now()
             units = [UnitOfWork(session, it, now, self._listeners, self._settings) for it in principals]
             yield units

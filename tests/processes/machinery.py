@@ -23,12 +23,14 @@ from pytake_gql.kernel.settings import Settings
 
 @dataclass
 class Processes:
-    """APIs (`api`, `api-2`) and a worker; whatever is killed is started again, as a supervisor does."""
+    """APIs (`api`, `api-2`), workers (`worker`, `worker-2`); what is killed is started again, as a supervisor does."""
 
     settings: Settings
     directory: Path
     ports: dict[str, int] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+    """Workers that are another program than ours, by name."""
 
     def __post_init__(self) -> None:
         for name in ("api", "api-2"):
@@ -43,10 +45,10 @@ class Processes:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     def start(self, name: str) -> None:
-        arguments = ["api", "--port", str(self.ports[name])] if name in self.ports else [name]
+        arguments = ["api", "--port", str(self.ports[name])] if name in self.ports else ["worker"]
         with (self.directory / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "pytake_gql", *arguments],
+                [sys.executable, "-m", self.modules.get(name, "pytake_gql"), *arguments],
                 env={
                     **os.environ,
                     "DATABASE_URL": self.settings.database_url,

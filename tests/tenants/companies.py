@@ -10,9 +10,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import sqlalchemy as sa
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 from sqlmodel.sql.sqltypes import AutoString
 
+from pytake_gql.automation.flow_runs.models import FlowEffect, FlowEffectKind, FlowRun, FlowRunStep
+from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
+from pytake_gql.automation.flows.models import FlowVersion
+from pytake_gql.automation.flows.run import RunState
 from pytake_gql.desk.attributes.models import ContactAttribute, ContactAttributeKind
 from pytake_gql.desk.channels.models import Channel, MessageTemplate, TemplateStatus
 from pytake_gql.desk.contacts.models import ContactRedirect, ContactTag
@@ -79,6 +83,10 @@ _PREPARE = """mutation { prepareUpload(input: {
     attachmentId uploadUrl headers { name value } } }"""
 _CANNED = """mutation ($input: SaveCannedResponseInput!) {
     saveCannedResponse(input: $input) { cannedResponse { id } userErrors { code field message } } }"""
+_FLOW = """mutation ($input: CreateFlowInput!) {
+    createFlow(input: $input) { flow { id } userErrors { code field message } } }"""
+_PUBLISH = """mutation ($input: PublishFlowInput!) {
+    publishFlow(input: $input) { flow { id } userErrors { code field message } } }"""
 _RATE = 'mutation { rateVisit(input: {rating: 5, comment: "Muito bom"}) { userErrors { code field message } } }'
 _LOG = '{ auditLog(entityType: "Channel", first: 1) { nodes { id } } }'
 
@@ -127,6 +135,7 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     channel = await _channel(make, organization, channel_id)
     active, closed, waiting, message, visitor = await _talk(make, http, channel, agent)
     canned = await _made(boss, _CANNED, "cannedResponse", shortcut=uuid4().hex[:8], text=f"Bom dia {uuid4().hex}")
+    flow = await _flow(boss, queue.id)
     template = _template(channel)
     await make.save(organization.id, template)
     await make.save(organization.id, _medium(make, id_of(active), id_of(message), channel.id))
@@ -159,6 +168,8 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Message": message,
             "Attachment": await _enclosed(boss, message),
             "CannedResponse": canned,
+            "Flow": flow,
+            "FlowRun": global_id("FlowRun", await _run(make, organization, id_of(flow), conversation)),
             "Notification": global_id("Notification", notification.id),
             "ActiveSession": global_id("ActiveSession", admin.session.id),
             "AuditEntry": entry,
@@ -168,6 +179,49 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
         conversation_ids=(active, closed, waiting),
         email=account.email,
     )
+
+
+async def _flow(boss: Client, queue_id: UUID) -> str:
+    """A published one that asks a queue's hours, and says something of its own in the transcript of a simulation."""
+    nodes = [
+        {"nodeId": "start", "kind": "START"},
+        {"nodeId": "hours", "kind": "OPENING_HOURS", "settings": {"queueId": global_id("Queue", queue_id)}},
+        {"nodeId": "hello", "kind": "MESSAGE", "label": uuid4().hex, "settings": {"text": f"Bom dia {uuid4().hex}"}},
+    ]
+    ways = [("start", "next", "hours"), ("hours", "open", "hello"), ("hours", "closed", "hello")]
+    edges = [{"source": source, "handle": handle, "target": target} for source, handle, target in ways]
+    graph = {"nodes": nodes, "edges": edges}
+    id_ = await _made(boss, _FLOW, "flow", name=f"Fluxo {uuid4().hex}", graph=graph)
+    return await _made(boss, _PUBLISH, "flow", id=id_)
+
+
+async def _run(make: Factory, organization: Organization, flow_id: UUID, conversation_id: UUID) -> UUID:
+    """A run that waits for its step and for the outside world, long after the walk."""
+    async with make.ports.database.session(organization.id) as session:
+        version = (await session.execute(select(FlowVersion).where(FlowVersion.flow_id == flow_id))).scalar_one()
+    now = make.ports.clock.now()
+    run = FlowRun(
+        flow_id=flow_id,
+        version_id=version.id,
+        conversation_id=conversation_id,
+        status=FlowRunStatus.WAITING,
+        state=RunState.begin(flow_id, {"segredo": uuid4().hex}).to_json(),
+        pinned={str(flow_id): str(version.id)},
+        wake_at=now + timedelta(days=30),
+        started_at=now,
+    )
+    passed = FlowRunStep(
+        run_id=run.id, position=1, node_id=f"no-{uuid4().hex}", kind=FlowNodeKind.START, entered_at=now
+    )
+    effect = FlowEffect(
+        run_id=run.id,
+        number=1,
+        kind=FlowEffectKind.CALL_API,
+        request={"url": f"https://api.example.com/{uuid4().hex}"},
+        due_at=now + timedelta(days=30),
+    )
+    await make.save(organization.id, run, passed, effect)
+    return run.id
 
 
 def _template(channel: Channel) -> MessageTemplate:

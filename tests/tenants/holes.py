@@ -56,6 +56,7 @@ _NEEDED = {
     "SwitchOrganizationInput": ("reason",),
     "AssignConversationInput": ("force",),
     "TransferConversationInput": ("queueId",),
+    "SimulateFlowInput": ("flowId",),
 }
 # What is left out where this is given: the two exclude each other.
 _INSTEAD = {

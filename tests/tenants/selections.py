@@ -42,6 +42,12 @@ def _fields(schema: graphql.GraphQLSchema, type_: Any, levels: int, *, besides: 
             below = levels if is_wrapper and levels == LEVELS else levels - 1
             if get_nullable_type(named).name.endswith("Connection") and not is_wrapper:
                 below = max(below, 1)
-            page = f"(first: {PAGE})" if "first" in definition.args else ""
-            chosen.append(f"{name}{page} {selection(schema, named, below)}")
+            chosen.append(f"{name}{_arguments(definition)} {selection(schema, named, below)}")
     return " ".join(chosen)
+
+
+def _arguments(definition: graphql.GraphQLField) -> str:
+    """A page of a connection, and the first of what is numbered."""
+    if "first" in definition.args:
+        return f"(first: {PAGE})"
+    return "(number: 1)" if "number" in definition.args else ""

@@ -83,7 +83,8 @@ async def test_g1_a_search_for_another_organizations_text_finds_what_nonsense_fi
         for text in (street.word, street.word[2:8], street.theirs.organization.slug):
             found = await answer(client, operation(street.ours, hole, text))
             absent = await answer(client, operation(street.ours, hole, nonsense[: len(text)]))
-            assert found == absent, str(hole)
+            # What is wrong with a graph is told with the names that were given.
+            assert str(found).replace(text, "…") == str(absent).replace(nonsense[: len(text)], "…"), str(hole)
 
 
 @pytest.mark.parametrize("field", PAGED)

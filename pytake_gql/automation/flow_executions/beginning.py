@@ -18,6 +18,7 @@ from pytake_gql.automation.flow_executions.reach import Reachable, Unreachable
 from pytake_gql.automation.flow_runs import service as runs
 from pytake_gql.automation.flow_runs import stepping
 from pytake_gql.automation.flow_runs.models import FlowRun
+from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.conversations import outcomes, outgoing, outreach
 from pytake_gql.desk.conversations.models import Conversation, Message, MessageStatus
 from pytake_gql.desk.conversations.ports import Address, Outgoing
@@ -82,6 +83,7 @@ async def refuse(uow: UnitOfWork, plan: Plan, claimed: Claimed, reason: str) -> 
 
 async def _start(uow: UnitOfWork, plan: Plan, verdicts: Verdicts, begun: Begun) -> dict[UUID, FlowRun]:
     """A run for each who can be reached, by recipient."""
+    uow.keep(await uow.session.get_one(Channel, (uow.organization_id, plan.channel.id)))
     reachable = {id_: it for id_, it in verdicts.items() if isinstance(it, Reachable)}
     fresh = [it.contact for it in reachable.values() if it.conversation is None]
     made = await outreach.begin(uow, plan.channel, fresh)
@@ -100,7 +102,9 @@ async def _start(uow: UnitOfWork, plan: Plan, verdicts: Verdicts, begun: Begun) 
 async def _start_one(
     uow: UnitOfWork, plan: Plan, reached: Reachable, conversation: Conversation, begun: Begun
 ) -> FlowRun:
-    run = await runs.start(uow, conversation, plan.version, variables=reached.variables, is_bulk=True)
+    is_new = reached.conversation is None
+    run = await runs.start(uow, conversation, plan.version, variables=reached.variables, is_bulk=True, is_first=is_new)
+    uow.keep(run)
     known = await plan.known(uow, reached.contact, number=conversation.number, seed=run.id.int)
     if not await stepping.take_first(uow, conversation, run, plan.graphs, known):
         begun.unstepped.append(run.id)

@@ -94,8 +94,8 @@ class ExecutionRecipient(Node):
     @field
     async def flow_run(self, info: Info) -> FlowRun | None:
         """The flow as it runs, or ran, for this contact; null for those who may not see the conversation."""
-        is_shown = self.row.flow_run_id is not None and await self._seen(info) is not None
-        row = await info.context.load(runs.by_ids, self.row.flow_run_id) if is_shown else None
+        id_ = self.row.flow_run_id
+        row = await info.context.load(runs.by_ids, id_) if id_ and await self._seen(info) else None
         return FlowRun.of(row) if row else None
 
     async def _seen(self, info: Info) -> Any:

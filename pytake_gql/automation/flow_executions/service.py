@@ -174,9 +174,9 @@ async def resume_of(uow: UnitOfWork, automation_id: UUID) -> None:
     for execution in await _of_automation(uow, automation_id, list(statuses.UNDER_WAY)):
         if execution.is_paused:
             execution.is_paused = False
-            if execution.due_at is not None or execution.status is not ExecutionStatus.QUEUED:
-                execution.due_at = max(execution.due_at or uow.now(), uow.now())
-                wake(uow, execution.id)
+            if execution.status is not ExecutionStatus.QUEUED:
+                execution.due_at = uow.now()
+            wake(uow, execution.id)
 
 
 async def release(uow: UnitOfWork, automation_id: UUID) -> FlowExecution | None:

@@ -22,7 +22,10 @@ class Audience:
 
     def to_json(self) -> dict[str, Any]:
         ids = None if self.contact_ids is None else [id_.hex for id_ in self.contact_ids]
-        return {"contact_ids": ids, "criteria": self.criteria and asdict(self.criteria)}
+        criteria = asdict(self.criteria) if self.criteria else None
+        if criteria is not None and criteria["tag_ids"] is not None:
+            criteria["tag_ids"] = [id_.hex for id_ in criteria["tag_ids"]]
+        return {"contact_ids": ids, "criteria": criteria}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:

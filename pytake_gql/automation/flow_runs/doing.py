@@ -18,6 +18,7 @@ from pytake_gql.desk.conversations import bots
 from pytake_gql.desk.conversations import service as conversations
 from pytake_gql.desk.conversations.models import Conversation
 from pytake_gql.desk.conversations.ports import Option
+from pytake_gql.desk.deliveries import media
 from pytake_gql.desk.routing import handovers
 from pytake_gql.desk.tags import service as tags
 from pytake_gql.kernel.errors import Problem, Refusal
@@ -50,7 +51,10 @@ async def _say(uow: UnitOfWork, conversation: Conversation, run: FlowRun, said: 
     choice = templates.Choice(said.template_id, said.template_variables) if said.template_id else None
     options = [Option(option.value, option.title) for option in said.options]
     queue = JobQueue.BULK if run.is_bulk else JobQueue.INTERACTIVE
-    await bots.say(uow, conversation, bots.Speech(said.text, options, choice), queue=queue)
+    speech = bots.Speech(said.text, options, choice, awaits_file=said.attachment_url is not None)
+    message = await bots.say(uow, conversation, speech, queue=queue)
+    if said.attachment_url is not None:
+        media.fetch_for(uow, message, said.attachment_url)
 
 
 async def _update_contact(uow: UnitOfWork, conversation: Conversation, update: UpdateContact) -> str | None:

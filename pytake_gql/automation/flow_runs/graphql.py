@@ -58,8 +58,7 @@ class FlowRun(Node):
     @field
     async def version(self, info: Info) -> int:
         """The number of the version of the flow."""
-        number: int = await info.context.load(service.version_numbers, self.row.version_id)
-        return number
+        return await info.context.load(service.version_numbers, self.row.version_id) or 0
 
     @field
     async def conversation(self, info: Info) -> Conversation:

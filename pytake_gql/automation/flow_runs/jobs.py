@@ -12,7 +12,7 @@ from pytake_gql.automation.flow_runs import outside, stepping
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowEffectKind, FlowRun
 from pytake_gql.automation.flow_runs.outside import Outside
 from pytake_gql.automation.flow_runs.stepping import Held, MustHold, Outcome, StepRefused
-from pytake_gql.automation.flows.run import EffectFailed
+from pytake_gql.automation.flows.run import EffectFailed, EffectSucceeded
 from pytake_gql.desk.conversations.models import Message, MessageDirection
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
@@ -56,9 +56,8 @@ async def perform_flow_effect(ports: Ports, world: Outside, organization_id: UUI
     if claim is None:
         return False
     effect = claim.effect
-    if claim.is_lost:
-        told = EffectFailed(effect.number, _LOST)
-    else:
+    told: EffectSucceeded | EffectFailed = EffectFailed(effect.number, _LOST)
+    if not claim.is_lost:
         told = await outside.perform(world, effect, claim.turns)
     return await step_flow_run(ports, organization_id, effect.run_id, Outcome(effect.id, effect.epoch, told))
 

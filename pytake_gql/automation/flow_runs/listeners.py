@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col, select
 
 from pytake_gql.automation.flow_runs import service
@@ -61,7 +62,8 @@ async def on_message_received(uow: UnitOfWork, event: MessageReceived) -> None:
 async def on_moved(uow: UnitOfWork, event: ConversationMoved) -> None:
     """People have it, or it was closed: the flow speaks no more."""
     changed = event.changes["status"]
-    if changed["from"] is ConversationStatus.BOT and changed["to"] is not ConversationStatus.BOT:
+    is_over = changed["from"] is ConversationStatus.BOT and changed["to"] is not ConversationStatus.BOT
+    if is_over and not service.has_ended_now(uow, event.entity_id):
         await service.cancel(uow, event.entity_id)
 
 
@@ -69,7 +71,7 @@ async def on_contact_erased(uow: UnitOfWork, event: ContactErased) -> None:
     """What the contact told a flow is gone."""
     theirs = select(Conversation.id).where(Conversation.contact_id == event.entity_id)
     of_contact = col(FlowRun.conversation_id).in_(theirs)
-    forgotten = col(FlowRun.state).op("||")(sa.literal({"variables": {}}, type_=col(FlowRun.state).type))
+    forgotten = col(FlowRun.state).op("||")(sa.literal({"variables": {}}, JSONB))
     await uow.session.execute(
         sa.update(FlowRun).where(of_contact).values(state=forgotten).execution_options(synchronize_session=False)
     )

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pytake_gql.automation.flow_runs.models import FlowRun
 from pytake_gql.automation.flows import versions
 from pytake_gql.automation.flows.graph import Graph
 from pytake_gql.automation.flows.models import FlowVersion
@@ -17,7 +16,7 @@ async def of_version(session: AsyncSession, version: FlowVersion) -> dict[str, s
     return {str(flow_id): str(it.id) for flow_id, it in (reached | {version.flow_id: version}).items()}
 
 
-async def graphs_of(session: AsyncSession, run: FlowRun) -> Mapping[UUID, Graph]:
+async def graphs_of(session: AsyncSession, pinned: Mapping[str, str]) -> Mapping[UUID, Graph]:
     """By flow, as the engine takes them."""
-    graphs = await versions.graphs_by_ids(session, (UUID(version_id) for version_id in run.pinned.values()))
-    return {UUID(flow_id): graphs[UUID(version_id)] for flow_id, version_id in run.pinned.items()}
+    graphs = await versions.graphs_by_ids(session, (UUID(version_id) for version_id in pinned.values()))
+    return {UUID(flow_id): graphs[UUID(version_id)] for flow_id, version_id in pinned.items()}

@@ -14,7 +14,8 @@ from pytake_gql.automation.flow_runs.events import FlowRunEnded
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun, FlowRunStep
 from pytake_gql.automation.flows.kinds import FlowRunStatus
 from pytake_gql.automation.flows.models import FlowVersion
-from pytake_gql.automation.flows.run import RunState, Value
+from pytake_gql.automation.flows.run import RunState
+from pytake_gql.automation.flows.templates import Value
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus
 from pytake_gql.kernel.errors import UserErrorCode, refuse
 from pytake_gql.kernel.jobs import Job, JobQueue
@@ -30,17 +31,19 @@ async def start(
     *,
     variables: Mapping[str, Value] | None = None,
     is_bulk: bool = False,
+    is_first: bool = False,
 ) -> FlowRun:
     """Begins a run in a locked conversation that is BOT; a worker takes its first step once this is committed.
 
     It keeps this version, whatever is published later (F5). CONFLICT where a flow speaks already (F2), WRONG_STATE
     where people have the conversation. A campaign's are bulk: they never delay an agent's message (E11).
+    `is_first`: the conversation was begun for it, just now.
     """
     if conversation.status is not ConversationStatus.BOT:
         refuse(
             UserErrorCode.WRONG_STATE, "The conversation is {status}: no flow begins there.", status=conversation.status
         )
-    if await live_in(uow, conversation.id) is not None:
+    if not is_first and await live_in(uow, conversation.id) is not None:
         refuse(UserErrorCode.CONFLICT, "A flow speaks in this conversation already.")
     run = FlowRun(
         flow_id=version.flow_id,
@@ -79,8 +82,20 @@ async def cancel(uow: UnitOfWork, conversation_id: UUID) -> None:
 async def end(uow: UnitOfWork, run: FlowRun, status: FlowRunStatus) -> None:
     """Nothing is awaited any more, and what a worker still does for it comes to nothing."""
     run.status, run.finished_at, run.wake_at, run.unheard = status, uow.now(), None, []
-    await uow.session.execute(sa.delete(FlowEffect).where(col(FlowEffect.run_id) == run.id))
+    if run.state["effects"]:
+        await uow.session.execute(sa.delete(FlowEffect).where(col(FlowEffect.run_id) == run.id))
+    _ended_now(uow).add(run.conversation_id)
     uow.emit(FlowRunEnded(entity_id=run.id, status=status))
+
+
+def has_ended_now(uow: UnitOfWork, conversation_id: UUID) -> bool:
+    """Whether a run ended there in this transaction: there is none to be looked for."""
+    return conversation_id in _ended_now(uow)
+
+
+def _ended_now(uow: UnitOfWork) -> set[UUID]:
+    ended: set[UUID] = uow.session.info.setdefault("conversations of ended runs", set())
+    return ended
 
 
 async def live_in(uow: UnitOfWork, conversation_id: UUID) -> FlowRun | None:

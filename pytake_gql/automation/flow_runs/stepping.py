@@ -11,6 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from pytake_gql.automation.flow_runs import doing, pins, service
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun, FlowRunStep
@@ -105,7 +106,7 @@ async def take(
     happening = outcome.happening if outcome else await _happening(uow, run, state)
     if happening is None:
         return False
-    graphs = await pins.graphs_of(uow.session, run)
+    graphs = await pins.graphs_of(uow.session, run.pinned)
     known = await _known(uow, run, conversation, graphs.values())
     step = engine.step(graphs, state, happening, known)
     if step.is_ignored:
@@ -177,7 +178,7 @@ async def _lock_contact(uow: UnitOfWork, contact_id: UUID) -> bool:
     return True
 
 
-async def _lock_conversation(uow: UnitOfWork, id_: sa.Select[tuple[UUID]], held: Held) -> Conversation | None:
+async def _lock_conversation(uow: UnitOfWork, id_: SelectOfScalar[UUID], held: Held) -> Conversation | None:
     if held.member_id is not None:
         known = (await uow.session.execute(id_)).scalar_one_or_none()
         return await lock_if(uow, known, besides=held.member_id) if known else None

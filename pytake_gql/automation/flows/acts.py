@@ -149,9 +149,9 @@ def _jump(walk: Walk, told: JumpSettings) -> str | None:
     if told.flow_id is None:
         return None
     if told.flow_id not in walk.graphs:
-        raise Breach(walk.sentence("The flow that this leads to is not published."))
+        raise Breach("The flow that this leads to is not published.")
     if len(walk.jumps) >= MOST_JUMPS:
-        raise Breach(walk.sentence("The run jumps through more than {most} flows.", most=MOST_JUMPS))
+        raise Breach("The run jumps through more than {most} flows.", most=MOST_JUMPS)
     walk.jumps, walk.flow_id = (*walk.jumps, walk.flow_id), told.flow_id
     return None
 

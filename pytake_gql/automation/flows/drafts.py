@@ -17,7 +17,6 @@ from pytake_gql.kernel.errors import Problems, UserErrorCode, refuse
 
 MOST_PROBLEMS = 20
 _LARGEST_POSITION = 1024
-_LARGEST = 1024 * 1024
 
 EMPTY: dict[str, Any] = {
     "nodes": [{"nodeId": "start", "kind": FlowNodeKind.START.value, "label": None, "settings": {}, "position": None}],
@@ -42,8 +41,6 @@ def checked(graph: dict[str, Any], *path: str) -> dict[str, Any]:
     for index, edge in enumerate(edges):
         if len(problems.found) < MOST_PROBLEMS:
             _check_edge(edge, problems, *path, "edges", str(index))
-    if not problems.found and len(orjson.dumps(graph)) > _LARGEST:
-        problems.add(UserErrorCode.TOO_LONG, "A flow has at most {kib} KiB.", *path, kib=_LARGEST // 1024)
     problems.raise_if_any()
     return graph
 

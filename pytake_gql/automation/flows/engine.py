@@ -38,9 +38,9 @@ def step(graphs: Mapping[UUID, Graph], state: RunState, happening: Happening, su
             target = _pass(walk, target)
             walk.note_missing()
     except Breach as breach:
-        walk.fail(str(breach))
+        walk.fail(breach)
     except templates.TooMuch:
-        walk.fail(walk.sentence("The values in this node's texts are too long."))
+        walk.fail(Breach("The values in this node's texts are too long."))
     return walk.step()
 
 

@@ -51,7 +51,5 @@ def _ours(fault: Any) -> str:
 
 
 def _path(loc: tuple[int | str, ...]) -> list[str]:
-    """Without what pydantic calls the members of a union."""
-    return [
-        str(part)[:_LONGEST_PART] for part in loc if not str(part).startswith(("constrained-", "json-", "function-"))
-    ]
+    """Without what pydantic adds: whether it is a key that does not fit, and the members of a union."""
+    return [str(part)[:_LONGEST_PART] for part in loc if part != "[key]" and not str(part).startswith("json-")]

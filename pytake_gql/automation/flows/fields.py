@@ -80,7 +80,7 @@ TemplateId = Annotated[UUID, *_id("MessageTemplate")]
 def checked(is_so: Callable[[str], bool], sentence: str) -> AfterValidator:
     def check(text: str) -> str:
         if not is_so(text):
-            raise PydanticCustomError("rule", sentence)  # type: ignore[arg-type]  # a literal below
+            raise PydanticCustomError("rule", sentence)
         return text
 
     return AfterValidator(check)
@@ -117,7 +117,7 @@ def differ(*values: str) -> None:
 
 _RESERVED = frozenset({NEXT, ERROR, INVALID, TIMEOUT, DEFAULT})
 VARIABLE_SENTENCE = (
-    "A variable has letters, digits and underscores, begins with none of the digits, and has at most 60."
+    "A variable has letters, digits and underscores, does not begin with a digit, and has at most 60 characters."
 )
 POINTER_SENTENCE = "A JSON pointer such as /order/status."
 PATTERN_SENTENCE = (

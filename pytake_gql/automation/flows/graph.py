@@ -132,7 +132,7 @@ def _named(nodes: Sequence[Any], findings: Findings) -> Mapping[str, Mapping[str
 
 def _node(node_id: str, given: Mapping[str, Any], findings: Findings) -> Node | None:
     try:
-        kind = FlowNodeKind(given.get("kind"))
+        kind = FlowNodeKind(str(given.get("kind")))
     except ValueError:
         findings.blame(node_id, "There is no kind of node that is called {kind}.", kind=str(given.get("kind"))[:60])
         return None

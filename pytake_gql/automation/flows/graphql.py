@@ -22,9 +22,11 @@ from pytake_gql.kernel.graphql.access import query
 from pytake_gql.kernel.graphql.context import Info
 from pytake_gql.kernel.graphql.mutation import UserError, as_user_errors, local_id, mutation, user_errors
 from pytake_gql.kernel.graphql.node import find
-from pytake_gql.kernel.graphql.types import object_type
+from pytake_gql.kernel.graphql.types import enum_type, object_type
 from pytake_gql.kernel.pagination import window
 from pytake_gql.kernel.principal import Role
+
+enum_type(MessageDirection)
 
 
 @object_type

@@ -8,8 +8,8 @@ import strawberry
 from strawberry.scalars import JSON
 
 from pytake_gql.automation.flows import kinds, simulation
-from pytake_gql.automation.flows.rehearsals import Rehearsal
-from pytake_gql.kernel.errors import BadUserInput, NotFound
+from pytake_gql.automation.flows.rehearsals import NOWHERE, Rehearsal
+from pytake_gql.kernel.errors import BadUserInput
 from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.graphql.mutation import present
 from pytake_gql.kernel.graphql.types import enum_type, input_type
@@ -152,7 +152,7 @@ class SimulateFlowInput:
     """The instant it pretends to be; now by default."""
 
     def read(self, now: datetime) -> Rehearsal:
-        """Raises `BadUserInput` and `NotFound`."""
+        """Raises `BadUserInput`."""
         if self.flow_id is None and self.graph is None:
             raise BadUserInput("Name a flowId or give a graph.")
         if len(self.replies or ()) > MOST_REPLIES:
@@ -181,6 +181,4 @@ def _id(type_name: str, text: str | None) -> UUID | None:
     if text is None:
         return None
     parsed = parse_global_id(text)
-    if parsed is None or parsed[0] != type_name:
-        raise NotFound
-    return parsed[1]
+    return parsed[1] if parsed is not None and parsed[0] == type_name else NOWHERE

@@ -19,6 +19,7 @@ from pytake_gql.kernel.pagination import Page, window
 from pytake_gql.kernel.principal import MemberPrincipal, Principal, Role
 from pytake_gql.tenancy.members.graphql import Member, load_member
 
+enum_type(kinds.FlowNodeKind)
 enum_type(kinds.FlowRunStatus)
 enum_type(findings.ProblemSeverity)
 enum_type(ready.ReadyFlowKey)

@@ -3,8 +3,8 @@
 A node whose settings could not be read counts as one that waits and ends: it has its own problem already.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytake_gql.automation.flows import templates
@@ -33,7 +33,9 @@ class Ways:
     def of(cls, drawing: Drawing) -> "Ways":
         after: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for edge in drawing.edges:
-            after[edge.source].append((edge.handle, edge.target))
+            source = drawing.nodes.get(edge.source)
+            if source is None or edge.handle in source.settings.ways:
+                after[edge.source].append((edge.handle, edge.target))
         for node in drawing.nodes.values():
             if node.kind is FlowNodeKind.JUMP and node.settings.node_id in drawing.nodes.keys() | drawing.unread:
                 after[node.node_id].append(("", node.settings.node_id))
@@ -190,19 +192,30 @@ def names_used(node: Node) -> Iterator[str]:
         yield from templates.names(node.settings.model_dump(exclude=_WRITTEN_AS_THEY_ARE))
 
 
-def _known_at(ways: Ways, start: str) -> Mapping[str, frozenset[str]]:
-    """The variables that every path to a node has set."""
-    known = {start: frozenset[str]()}
-    ahead = [start]
+def _known_at(ways: Ways, start: str) -> Mapping[str, Collection[str]]:
+    """The variables that every path to a node has set; each is a bit while the paths are walked."""
+    bits: dict[str, int] = {}
+    defined = {
+        (node.node_id, handle): _mask(names, bits)
+        for node in ways.drawing.nodes.values()
+        for handle, names in node.settings.defines.items()
+    }
+    known = {start: 0}
+    ahead = deque([start])
     while ahead:
-        at = ahead.pop()
-        node = ways.drawing.nodes.get(at)
-        defines = node.settings.defines if node is not None else {}
+        at = ahead.popleft()
         for handle, target in ways.of_node(at):
-            then = known[at] | frozenset(defines.get(handle, ()))
+            then = known[at] | defined.get((at, handle), 0)
             before = known.get(target)
             now = then if before is None else before & then
-            if before is None or now != before:
+            if now != before:
                 known[target] = now
                 ahead.append(target)
-    return known
+    return {node_id: [name for name, bit in bits.items() if mask & bit] for node_id, mask in known.items()}
+
+
+def _mask(names: Sequence[str], bits: dict[str, int]) -> int:
+    mask = 0
+    for name in names:
+        mask |= bits.setdefault(name, 1 << len(bits))
+    return mask

@@ -10,17 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytake_gql.automation.flows import queries, simulation, surroundings, versions
 from pytake_gql.automation.flows.findings import Findings
-from pytake_gql.automation.flows.graph import Drawing, Graph
+from pytake_gql.automation.flows.graph import Drawing
 from pytake_gql.automation.flows.kinds import FlowRunStatus
+from pytake_gql.automation.flows.models import Flow
 from pytake_gql.automation.flows.references import named_in
-from pytake_gql.automation.flows.run import RunState, Say, Surroundings
+from pytake_gql.automation.flows.run import RunState, Say
 from pytake_gql.automation.flows.simulation import Script, Simulation
 from pytake_gql.automation.flows.templates import Value
 from pytake_gql.desk.channels import templates as channel_templates
 from pytake_gql.desk.contacts import service as contacts
-from pytake_gql.kernel.errors import NotFound
+from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.tenancy.organizations import service as organizations
+
+NOWHERE = UUID(int=0)
+"""What an id that is none leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +41,36 @@ class Rehearsal:
 
 
 async def rehearse(session: AsyncSession, organization_id: UUID, wanted: Rehearsal) -> tuple[Simulation, Findings]:
-    """FAILED at once where the graph cannot be run. Raises `NotFound` for ids that lead nowhere."""
-    draft = await _draft(session, wanted.flow_id) if wanted.flow_id is not None else None
-    stored = draft if wanted.graph is None else wanted.graph
+    """FAILED at once where the graph cannot be run, or an id leads nowhere."""
+    flow_id, findings = wanted.flow_id or uuid7(), Findings()
+    failed = Simulation(RunState(flow_id, FlowRunStatus.FAILED, variables=wanted.variables))
+    flow, contact = await _named(session, wanted, findings)
+    if findings.has_errors:
+        return failed, findings
+    stored = flow.draft if wanted.graph is None and flow is not None else wanted.graph
     drawing, findings = await queries.check(session, stored, wanted.flow_id)
-    flow_id = wanted.flow_id or uuid7()
-    state, graph = RunState.begin(flow_id, wanted.variables), drawing.graph()
+    graph = drawing.graph()
     if graph is None:
-        return Simulation(RunState(flow_id, FlowRunStatus.FAILED, variables=wanted.variables)), findings
+        return failed, findings
     graphs = {**versions.graphs(await versions.reached(session, versions.jumps(graph))), flow_id: graph}
-    around = await _around(session, organization_id, wanted, graphs)
+    organization = await organizations.current(session, organization_id)
+    around = await surroundings.read(session, organization, contact, graphs.values(), now=wanted.at)
     script = Script(wanted.replies, wanted.effects, await _template_texts(session, drawing))
+    state = RunState.begin(flow_id, wanted.variables)
     return simulation.simulate(graphs, state, script, around, findings), findings
 
 
-async def _draft(session: AsyncSession, flow_id: UUID) -> Any:
-    flow = (await queries.by_ids(session, [flow_id])).get(flow_id)
-    if flow is None or flow.deleted_at is not None:
-        raise NotFound
-    return flow.draft
-
-
-async def _around(
-    session: AsyncSession, organization_id: UUID, wanted: Rehearsal, graphs: Mapping[UUID, Graph]
-) -> Surroundings:
-    organization = await organizations.current(session, organization_id)
-    contact = None
+async def _named(session: AsyncSession, wanted: Rehearsal, findings: Findings) -> tuple[Flow | None, Contact | None]:
+    flow, contact = None, None
+    if wanted.flow_id is not None:
+        flow = (await queries.by_ids(session, [wanted.flow_id])).get(wanted.flow_id)
+        if flow is None or flow.deleted_at is not None:
+            findings.blame(None, "Nothing was found by this id.", "flowId")
     if wanted.contact_id is not None:
         contact = (await contacts.by_ids(session, [wanted.contact_id])).get(wanted.contact_id)
         if contact is None:
-            raise NotFound
-    return await surroundings.read(session, organization, contact, graphs.values(), now=wanted.at)
+            findings.blame(None, "Nothing was found by this id.", "contactId")
+    return flow, contact
 
 
 async def _template_texts(session: AsyncSession, drawing: Drawing) -> Callable[[Say], str]:

@@ -145,12 +145,12 @@ def _calling(flow_id: UUID) -> sa.Select[Any]:
     """The names of flows whose published version jumps to this one."""
     jump = {"nodes": [{"kind": "JUMP", "settings": {"flowId": global_id("Flow", flow_id)}}]}
     return (
-        sa.select(Flow.name)
+        sa.select(col(Flow.name))
         .join(FlowVersion, col(FlowVersion.flow_id) == Flow.id)
         .where(
             col(Flow.deleted_at).is_(None),
             col(Flow.id) != flow_id,
-            FlowVersion.number == Flow.published_number,
+            col(FlowVersion.number) == Flow.published_number,
             col(FlowVersion.graph).contains(jump),
         )
     )

@@ -10,6 +10,7 @@ import orjson
 
 from pytake_gql.automation.flows import templates
 from pytake_gql.automation.flows.fields import DEFAULT, ERROR, INVALID, LONGEST_TEXT, TIMEOUT
+from pytake_gql.automation.flows.findings import Finding, ProblemSeverity
 from pytake_gql.automation.flows.graph import Graph, Node
 from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
 from pytake_gql.automation.flows.run import (
@@ -25,7 +26,6 @@ from pytake_gql.automation.flows.run import (
     Surroundings,
 )
 from pytake_gql.automation.flows.templates import Scope, Value
-from pytake_gql.kernel.translation import translate
 
 MOST_STEPS = 500
 MOST_WITHOUT_EVENT = 50
@@ -43,6 +43,10 @@ T = TypeVar("T")
 
 class Breach(Exception):
     """A limit is passed (F4), or the flow leads nowhere: the run fails with this sentence."""
+
+    def __init__(self, template: str, **values: Any) -> None:
+        super().__init__(template)
+        self.finding = Finding(None, ProblemSeverity.ERROR, template, (), values)
 
 
 @dataclass(slots=True)
@@ -93,7 +97,7 @@ class Walk:
     def graph(self) -> Graph:
         found = self.graphs.get(self.flow_id)
         if found is None:
-            raise Breach(self.sentence("The flow that this leads to is not published."))
+            raise Breach("The flow that this leads to is not published.")
         return found
 
     @property
@@ -103,18 +107,15 @@ class Walk:
     def node(self, node_id: str) -> Node:
         found = self.graph.nodes.get(node_id)
         if found is None:
-            raise Breach(self.sentence("The node that this leads to is not there."))
+            raise Breach("The node that this leads to is not there.")
         return found
 
     def act_of(self, acts: Mapping[FlowNodeKind, T]) -> T:
         """What this node does; a state of another graph may stand in a node that does nothing of the kind."""
         act = acts.get(self.here.kind)
         if act is None:
-            raise Breach(self.sentence("The node that this leads to is not there."))
+            raise Breach("The node that this leads to is not there.")
         return act
-
-    def sentence(self, template: str, **values: Any) -> str:
-        return translate(template, self.around.locale, **values)
 
     def render(self, template: str, longest: int = LONGEST_TEXT) -> str:
         return templates.render(template, self.scope, longest)
@@ -137,7 +138,7 @@ class Walk:
     def check_variables(self) -> None:
         if len(orjson.dumps(self.variables)) > MOST_VARIABLE_BYTES:
             kib = MOST_VARIABLE_BYTES // 1024
-            raise Breach(self.sentence("The variables hold more than {kib} KiB.", kib=kib))
+            raise Breach("The variables hold more than {kib} KiB.", kib=kib)
 
     def say(self, text: str, options: tuple[Option, ...] = (), **more: Any) -> None:
         """Nothing is said where neither text nor anything else is left."""
@@ -178,8 +179,9 @@ class Walk:
         self._end(FlowRunStatus.HANDED_OFF)
         self.effects.append(effect)
 
-    def fail(self, reason: str) -> None:
+    def fail(self, breach: Breach) -> None:
         """What was said stays said; people take over."""
+        reason = breach.finding.message(self.around.locale)
         self._end(FlowRunStatus.FAILED)
         self.error = reason
         if self.flow_id in self.graphs and self.node_id in self.graph.nodes:
@@ -220,12 +222,12 @@ class Walk:
         self.steps, self.entered = self.steps + 1, self.entered + 1
         self.visits[place] = self.visits.get(place, 0) + 1
         if self.steps > MOST_STEPS:
-            raise Breach(self.sentence("The run takes more than {most} steps.", most=MOST_STEPS))
+            raise Breach("The run takes more than {most} steps.", most=MOST_STEPS)
         if self.entered > MOST_WITHOUT_EVENT:
             most = MOST_WITHOUT_EVENT
-            raise Breach(self.sentence("The run takes more than {most} steps without a wait.", most=most))
+            raise Breach("The run takes more than {most} steps without a wait.", most=most)
         if self.visits[place] > MOST_VISITS:
-            raise Breach(self.sentence("The run comes to this node more than {most} times.", most=MOST_VISITS))
+            raise Breach("The run comes to this node more than {most} times.", most=MOST_VISITS)
 
     def _wait(self, awaited: Awaited, wake_at: datetime | None, *, expires: bool = False) -> None:
         self.status, self.awaits, self.wake_at, self.expires = FlowRunStatus.WAITING, awaited, wake_at, expires

@@ -20,11 +20,13 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """One message: a text, with or without options, or a template in its place."""
+    """One message: a text, with or without options, a file that is still to be fetched, or a template instead."""
 
     text: str | None
     options: Sequence[Option] = ()
     template: templates.Choice | None = None
+    awaits_file: bool = False
+    """It is sent once `late_files.arrive` has given it the file."""
 
 
 async def say(
@@ -35,7 +37,8 @@ async def say(
     Refuses what the channel would not take: a free text outside the reply window, and one that is too long (D28).
     """
     template = speech.template
-    text = messages.checked_text(speech.text) if template is None else None
+    is_needed = template is None and not speech.awaits_file
+    text = messages.checked_text(speech.text) if is_needed or (speech.text or "").strip() else None
     await window.require(uow, conversation, text or "", is_template=template is not None)
     filled = await templates.fill(uow, conversation.channel_id, template, "template") if template else None
     message = await messages.store(
@@ -52,10 +55,11 @@ async def say(
             status=MessageStatus.QUEUED,
             seq=0,
             created_at=uow.now(),
-            due_at=uow.now(),
+            due_at=None if speech.awaits_file else uow.now(),
         ),
     )
-    uow.enqueue(Job("deliver_message", (str(uow.organization_id), str(message.id)), queue))
+    if not speech.awaits_file:
+        uow.enqueue(Job("deliver_message", (str(uow.organization_id), str(message.id)), queue))
     uow.emit(FlowSpoke(entity_id=conversation.id, message_id=message.id))
     return message
 

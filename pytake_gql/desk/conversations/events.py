@@ -22,6 +22,10 @@ class ConversationGivenToFlow(ConversationMoved):
     """A flow speaks in it from now on: it is new."""
 
 
+class ConversationBegunByFlow(ConversationMoved):
+    """A flow has begun it, and speaks: nobody wrote before."""
+
+
 class ConversationQueued(ConversationMoved):
     """It waits in a queue: new, handed back, or reopened."""
 

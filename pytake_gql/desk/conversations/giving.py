@@ -12,7 +12,8 @@ from pytake_gql.desk.conversations import events, service
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason, TimelineKind
 from pytake_gql.desk.conversations.queries import SHOWN
 from pytake_gql.desk.conversations.timeline import tell
-from pytake_gql.kernel.db import Instant, frozen, table_of
+from pytake_gql.kernel.db import Instant, table_of
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
@@ -60,7 +61,7 @@ GIVE = (
     )
     .returning(*_shown)
 )
-_GIVE = frozen(GIVE).columns(*_shown)
+_GIVE = Frozen(GIVE)
 
 
 async def give_all(gifts: Sequence[Gift], *, reason: MoveReason) -> dict[UUID, Any]:
@@ -78,7 +79,7 @@ async def give_all(gifts: Sequence[Gift], *, reason: MoveReason) -> dict[UUID, A
         "conversation_ids": [gift.conversation_id for gift in gifts],
         "member_ids": [gift.member_id for gift in gifts],
     }
-    given: dict[UUID, Any] = {row.id: row for row in await uow.session.execute(_GIVE, parameters)}
+    given: dict[UUID, Any] = {row.id: row for row in await _GIVE.rows(uow.session, parameters)}
     if with_clocks := [id_ for id_, row in given.items() if row.has_sla]:
         for row in (await service.by_ids(uow.session, with_clocks)).values():
             uow.keep(row)

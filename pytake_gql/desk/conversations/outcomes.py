@@ -126,18 +126,18 @@ async def settle_all(uow: UnitOfWork, told: Sequence[Told]) -> dict[UUID, Messag
     After a part its message is due at once; what is to be tried again is nobody's until it is claimed anew.
     """
     by_message = {it.message_id: it for it in told}
-    held = select(Conversation).where(col(Conversation.id).in_({it.conversation_id for it in told}))
-    await uow.session.execute(
-        held.order_by(col(Conversation.id)).with_for_update(), execution_options={"populate_existing": True}
+    wanted = select(Conversation).where(col(Conversation.id).in_({it.conversation_id for it in told}))
+    locked = await uow.session.execute(
+        wanted.order_by(col(Conversation.id)).with_for_update(), execution_options={"populate_existing": True}
     )
+    held = {row.id: row for row in locked.scalars()}
     found = select(Message).where(col(Message.id).in_(by_message))
     rows = await uow.session.execute(found, execution_options={"populate_existing": True})
     messages_ = {row.id: row for row in rows.scalars()}
     for id_, message in messages_.items():
         mine = by_message[id_]
         if message.epoch == mine.epoch and message.status is MessageStatus.QUEUED:
-            conversation = await uow.session.get_one(Conversation, (uow.organization_id, message.conversation_id))
-            _settle_one(uow, conversation, message, mine)
+            _settle_one(uow, held[message.conversation_id], message, mine)
     return messages_
 
 

@@ -55,7 +55,7 @@ async def hold(uow: UnitOfWork, channel_id: UUID, contact_ids: Collection[UUID])
 
 
 async def begin(uow: UnitOfWork, channel: Channel, contacts: Sequence[Contact]) -> dict[UUID, Conversation]:
-    """A new one with each, by contact, locked and a flow's, with contacts that are held and have none open."""
+    """A new one with each, by contact, locked and for the caller's flow, with contacts that are held and have none."""
     if not contacts:
         return {}
     last = await arrivals.next_number(uow, len(contacts))
@@ -66,7 +66,8 @@ async def begin(uow: UnitOfWork, channel: Channel, contacts: Sequence[Contact]) 
     inserted = await uow.session.execute(insert(Conversation).values(rows).returning(Conversation))
     made = {row.contact_id: row for row in inserted.scalars()}
     for conversation in made.values():
-        service.give_to_flow(uow, conversation, channel.queue_id)
+        uow.keep(conversation)
+        service.give_to_flow(uow, conversation, channel.queue_id, has_flow=True)
     return made
 
 

@@ -48,9 +48,13 @@ async def get(uow: UnitOfWork, conversation_id: UUID, *path: str) -> Conversatio
     return conversation
 
 
-def give_to_flow(uow: UnitOfWork, conversation: Conversation, queue_id: UUID | None) -> None:
-    """Lets a flow speak in a new one; whoever serves that queue sees it, and may take over (D1)."""
-    _become(uow, conversation, ConversationStatus.BOT, assignee=None, queue_id=queue_id)
+def give_to_flow(uow: UnitOfWork, conversation: Conversation, queue_id: UUID | None, *, has_flow: bool = False) -> None:
+    """Lets a flow speak in a new one; whoever serves that queue sees it, and may take over (D1).
+
+    `has_flow`: the caller begins one there, else it is the channel's.
+    """
+    told = events.ConversationBegunByFlow if has_flow else None
+    _become(uow, conversation, ConversationStatus.BOT, assignee=None, queue_id=queue_id, event=told)
 
 
 async def enqueue(
@@ -233,6 +237,7 @@ def _become(
     assignee: Member | UUID | None,
     queue_id: UUID | None,
     told: Mapping[str, str | None] | None = None,
+    event: type[events.ConversationMoved] | None = None,
 ) -> None:
     """The one way a conversation changes state: the row, its timeline event and the audit (D1)."""
     before = (conversation.assignee_id, conversation.queue_id)
@@ -263,7 +268,7 @@ def _become(
     if before[0] != conversation.assignee_id:
         changes["assignee_id"] = {"from": before[0], "to": conversation.assignee_id}
     has_sla, number = conversation.has_sla, conversation.number
-    uow.emit(_EVENT[status](entity_id=conversation.id, changes=changes, has_sla=has_sla, number=number))
+    uow.emit((event or _EVENT[status])(entity_id=conversation.id, changes=changes, has_sla=has_sla, number=number))
 
 
 def _move(

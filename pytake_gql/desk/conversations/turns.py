@@ -26,6 +26,7 @@ async def wake_next(uow: UnitOfWork, done: Message, queue: JobQueue = JobQueue.I
             Message.seq > done.seq,
             Message.status == MessageStatus.QUEUED,
             Message.attempts == 0,
+            col(Message.due_at).is_not(None),  # else its file is still to be fetched
         )
         .order_by(col(Message.seq))
         .limit(1)

@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from pytake_gql.desk.channels import kinds
-from pytake_gql.desk.channels import service as channels
-from pytake_gql.desk.channels.models import ChannelKind
+from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.contacts.models import ContactIdentity
 from pytake_gql.desk.conversations.models import Conversation
 from pytake_gql.kernel.errors import UserErrorCode, refuse
@@ -55,7 +54,8 @@ async def require(
     uow: UnitOfWork, conversation: Conversation, text: str, *, is_template: bool, path: str = "conversation_id"
 ) -> None:
     """Refuses what the channel would not take: a free message outside the window, and one that is too long."""
-    channel = (await channels.by_ids(uow.session, [conversation.channel_id]))[conversation.channel_id]
+    # Whoever says much in one transaction has it at hand.
+    channel = await uow.session.get_one(Channel, (uow.organization_id, conversation.channel_id))
     kind = kinds.KINDS[channel.kind]
     if is_template or not kind.has_provider:
         return

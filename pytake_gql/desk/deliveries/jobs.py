@@ -1,4 +1,4 @@
-"""Fetching what contacts sent: claim, ask the provider outside the transaction, write the outcome (D26, E4)."""
+"""Fetching files for messages: claim, ask who holds them outside the transaction, write the outcome (D26, E4)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ from pytake_gql.desk.attachments import service as attachments
 from pytake_gql.desk.channels import service as channels
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.channels.ports import Account, AnswerLost, ProviderFailed
+from pytake_gql.desk.conversations.models import Message, MessageDirection
 from pytake_gql.desk.deliveries import media
 from pytake_gql.desk.deliveries.models import DueMedium
-from pytake_gql.desk.deliveries.ports import MediaSources, MediumTooLarge
+from pytake_gql.desk.deliveries.ports import AddressSource, MediaSource, MediaSources, MediumTooLarge
 from pytake_gql.kernel.errors import Refusal
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.translation import translate
@@ -27,6 +28,8 @@ LEASE = timedelta(seconds=90)
 TIMEOUT_SECONDS = 50
 MOST_ATTEMPTS = 12
 """Over some three hours: the provider keeps a file for days, and a token that expired can be mended meanwhile."""
+MOST_ATTEMPTS_OF_OURS = 4
+"""What we say ourselves waits for its file, and all that follows waits for it."""
 _FIRST_PAUSE = timedelta(seconds=5)
 _UNTYPED = "application/octet-stream"
 
@@ -38,6 +41,8 @@ class Claim:
     medium: DueMedium
     account: Account
     locale: str
+    is_ours: bool
+    """Whether the message is to the contact: then the reference is an address."""
 
 
 async def fetch_medium(ports: Ports, sources: MediaSources, organization_id: UUID, medium_id: UUID) -> bool:
@@ -82,24 +87,26 @@ async def due(session: AsyncSession, until: datetime, at_most: int) -> Sequence[
 async def _claim(uow: UnitOfWork, medium_id: UUID) -> Claim | None:
     """Takes the lease on a file that is due, or None: another worker has it, or it is done."""
     statement = (
-        select(DueMedium, Channel)
+        select(DueMedium, Channel, Message.direction)
         .join(Channel, col(Channel.id) == DueMedium.channel_id)
+        .join(Message, col(Message.id) == DueMedium.message_id)
         .where(DueMedium.id == medium_id, col(DueMedium.due_at) <= uow.now())
         .with_for_update(of=DueMedium, skip_locked=True)
     )
     found = (await uow.session.execute(statement)).one_or_none()
     if found is None:
         return None
-    medium, channel = found
+    medium, channel, direction = found
     medium.due_at = uow.now() + LEASE
     medium.epoch, medium.attempts = medium.epoch + 1, medium.attempts + 1
     locale = (await organizations.current(uow.session, uow.organization_id)).locale
-    return Claim(medium, await channels.account(uow.session, uow.settings, channel), locale)
+    account = await channels.account(uow.session, uow.settings, channel)
+    return Claim(medium, account, locale, is_ours=direction is MessageDirection.OUTBOUND)
 
 
 async def _fetch(ports: Ports, sources: MediaSources, claim: Claim) -> bool:
     medium = claim.medium
-    source = sources[claim.account.kind]
+    source: MediaSource = ports.adapters[AddressSource] if claim.is_ours else sources[claim.account.kind]
     fetched = await source.fetch(claim.account, medium.reference, most_bytes=attachments.MOST_BYTES)
     file_id = await attachments.store(
         ports,
@@ -113,7 +120,8 @@ async def _fetch(ports: Ports, sources: MediaSources, claim: Claim) -> bool:
 
 
 async def _fail(ports: Ports, claim: Claim, reason: str, *, is_worth_another: bool) -> None:
-    if not is_worth_another or claim.medium.attempts >= MOST_ATTEMPTS:
+    most = MOST_ATTEMPTS_OF_OURS if claim.is_ours else MOST_ATTEMPTS
+    if not is_worth_another or claim.medium.attempts >= most:
         note = translate("(The file could not be loaded.)", claim.locale)
         await _give_up(ports, claim, note, reason)
         return

@@ -1,5 +1,6 @@
-"""Files that contacts send through a provider: their message is stored at once, and they are fetched after it (D26)."""
+"""Files that are fetched after their message was stored: what contacts send (D26), and what a flow names by address."""
 
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -8,7 +9,7 @@ from sqlmodel import col, select
 from pytake_gql.desk.contacts.events import ContactErased
 from pytake_gql.desk.conversations import late_files
 from pytake_gql.desk.conversations.locks import lock_if
-from pytake_gql.desk.conversations.models import Conversation, Message
+from pytake_gql.desk.conversations.models import Conversation, Message, MessageDirection
 from pytake_gql.desk.deliveries import wording
 from pytake_gql.desk.deliveries.models import DueMedium
 from pytake_gql.desk.deliveries.ports import Media
@@ -17,6 +18,7 @@ from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 _LONGEST_REFERENCE = 4000
 _LONGEST_TYPE = 200
+_LONGEST_NAME = 200
 
 
 def expect(uow: UnitOfWork, message: Message, media: Media) -> None:
@@ -38,6 +40,22 @@ def expect(uow: UnitOfWork, message: Message, media: Media) -> None:
     uow.enqueue(Job("fetch_medium", (str(uow.organization_id), str(row.id))))
 
 
+def fetch_for(uow: UnitOfWork, message: Message, url: str) -> None:
+    """A worker is to fetch the file that goes with a flow's message; it is sent then."""
+    row = DueMedium(
+        id=message.id,
+        message_id=message.id,
+        conversation_id=message.conversation_id,
+        channel_id=message.channel_id,
+        reference=url,
+        file_name=unquote(urlsplit(url).path.rpartition("/")[2])[:_LONGEST_NAME] or None,
+        caption=message.text,
+        due_at=uow.now(),
+    )
+    uow.add(row)
+    uow.enqueue(Job("fetch_medium", (str(uow.organization_id), str(row.id))))
+
+
 async def arrive(uow: UnitOfWork, claimed: DueMedium, file_id: UUID) -> bool:
     """The file is the message's, once; says whether it became so."""
     if (held := await _finish(uow, claimed)) is None:
@@ -48,9 +66,12 @@ async def arrive(uow: UnitOfWork, claimed: DueMedium, file_id: UUID) -> bool:
 
 
 async def give_up(uow: UnitOfWork, claimed: DueMedium, *, note: str, error: str) -> None:
-    """The words that stand for the file stay, and the note says why it is not there."""
+    """The words that stand for the file stay, and the note says why it is not there; ours is not sent without it."""
     if (held := await _finish(uow, claimed)) is not None:
         conversation, message = held
+        if message.direction is MessageDirection.OUTBOUND:
+            await late_files.fail(uow, message, wording.cut(f"{note} {error}"))
+            return
         text = wording.without_file(message.text, note)
         late_files.miss(uow, conversation, message, text=text, error=wording.cut(error))
 

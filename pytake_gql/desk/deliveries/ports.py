@@ -147,6 +147,10 @@ class MediaSource(Protocol):
         ...
 
 
+class AddressSource(MediaSource, Protocol):
+    """Of files that a flow names: the reference is an address that a tenant gave (F9)."""
+
+
 MediaSources = Mapping[ChannelKind, MediaSource]
 
 

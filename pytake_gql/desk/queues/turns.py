@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from pytake_gql.desk.queues.models import QueueMember
-from pytake_gql.kernel.db import Instant, frozen, table_of
+from pytake_gql.kernel.db import Instant, table_of
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
 
@@ -26,7 +27,7 @@ _turns: Any = (
     .table_valued(sa.column("member_id", sa.Uuid()), sa.column("at", Instant()))
     .render_derived(name="turns")
 )
-_REMEMBER_ALL = frozen(
+_REMEMBER_ALL = Frozen(
     sa.update(_places)
     .where(
         _places.c.organization_id == sa.bindparam("of_organization", type_=sa.Uuid()),
@@ -41,4 +42,4 @@ async def remember_all(uow: UnitOfWork, queue_id: UUID, turns: Mapping[UUID, dat
     """The same for several members of one queue, in one statement."""
     given = {"of_organization": uow.organization_id, "of_queue": queue_id}
     arrays = {"member_ids": list(turns), "instants": list(turns.values())}
-    await uow.session.execute(_REMEMBER_ALL, {**given, **arrays})
+    await _REMEMBER_ALL.rows(uow.session, {**given, **arrays})

@@ -18,7 +18,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from pytake_gql.desk.conversations import order
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus
 from pytake_gql.desk.queues.models import QueueMember, QueueOrder
-from pytake_gql.kernel.db import Instant, frozen, table_of
+from pytake_gql.kernel.db import Instant, table_of
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
@@ -82,7 +83,7 @@ async def _take(
     claim = _frozen(queue_order, is_one_queue=len(queue_ids) == 1)
     taken = [*besides, *claims.taken.values()]
     asked = parameters(uow.organization_id, uow.now(), waiting, queue_ids, taken)
-    rows = (await uow.session.execute(claim, asked)).all()
+    rows = await claim.rows(uow.session, asked)
     found = {row.member_id: row.conversation_id for row in rows if row.conversation_id}
     claims.taken |= found
     claims.ready |= {row.member_id for row in rows}
@@ -108,8 +109,8 @@ def parameters(
 
 
 @cache
-def _frozen(queue_order: QueueOrder, *, is_one_queue: bool) -> sa.TextClause:
-    return frozen(statement(queue_order, is_one_queue=is_one_queue))
+def _frozen(queue_order: QueueOrder, *, is_one_queue: bool) -> Frozen:
+    return Frozen(statement(queue_order, is_one_queue=is_one_queue))
 
 
 def statement(queue_order: QueueOrder, *, is_one_queue: bool) -> sa.Select[Any]:

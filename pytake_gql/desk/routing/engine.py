@@ -5,7 +5,7 @@ the queue's turn first, then the agents' rows, then the conversations' rows that
 processes may route at once; they take turns by queue, and meet pulls and transfers at the agents' rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -28,8 +28,10 @@ from pytake_gql.desk.routing.roster import Roster
 from pytake_gql.desk.routing.strategies import Candidate, Ranking, Verdict, assigned_cursor
 from pytake_gql.kernel.db import one_of
 from pytake_gql.kernel.ids import uuid7
+from pytake_gql.kernel.jobs import Work
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.principal import System
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import presence, slots
 from pytake_gql.tenancy.members.models import Member
@@ -37,11 +39,19 @@ from pytake_gql.tenancy.members.models import Member
 AT_ONCE = 50
 
 
+def jobs(ports: Ports) -> Mapping[str, Work]:
+    """What `triggers` ask for; arguments are ids as text."""
+    return {
+        "route_queue": lambda of, id_: route_queue(ports, UUID(of), UUID(id_)),
+        "route_member": lambda of, id_: route_member(ports, UUID(of), UUID(id_)),
+    }
+
+
 async def route_queue(ports: Ports, organization_id: UUID, queue_id: UUID) -> int:
     """Routes until nothing more can be assigned; says how many were. Safe to run at any time, any number of times."""
     total = 0
     while True:
-        async with ports.units.of_system(organization_id) as uow:
+        async with ports.units.open_together([System(organization_id)], keeps_plans=True) as (uow,):
             passed = await route(uow, queue_id)
         total += passed.assigned
         if not passed.may_go_on:

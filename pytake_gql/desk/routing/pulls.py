@@ -22,8 +22,9 @@ from pytake_gql.desk.routing import claims
 from pytake_gql.desk.routing.claims import Plan
 from pytake_gql.desk.skills.models import MemberSkill
 from pytake_gql.kernel import idempotency
-from pytake_gql.kernel.db import frozen, table_of
+from pytake_gql.kernel.db import table_of
 from pytake_gql.kernel.errors import Refusal, not_found
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.idempotency import IdempotencyKey
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.principal import MemberPrincipal
@@ -75,17 +76,21 @@ class _Asked:
 _queues, _places, _asked, _has = (table_of(it) for it in (Queue, QueueMember, QueueSkill, MemberSkill))
 _organization = sa.bindparam("of_organization", type_=sa.Uuid())
 _members = sa.bindparam("member_ids", type_=ARRAY(sa.Uuid()))
-_meets = sa.exists().where(
-    _has.c.organization_id == _organization,
-    _has.c.member_id == _places.c.member_id,
-    _has.c.skill_id == _asked.c.skill_id,
-    _has.c.level >= _asked.c.min_level,
+_meets = (
+    sa.exists()
+    .where(
+        _has.c.organization_id == _organization,
+        _has.c.member_id == _places.c.member_id,
+        _has.c.skill_id == _asked.c.skill_id,
+        _has.c.level >= _asked.c.min_level,
+    )
+    .correlate(_places, _asked)
 )
 _lacks = sa.exists().where(
     _asked.c.organization_id == _organization, _asked.c.queue_id == _queues.c.id, _asked.c.is_mandatory, ~_meets
 )
 _SHOWN = [_queues.c[it] for it in ("id", "organization_id", "department_id", "priority", "order", "opening_hours")]
-_SERVED = frozen(
+_SERVED = Frozen(
     sa.select(*_SHOWN, _places.c.member_id, sa.not_(_lacks).label("has_skills"))
     .join_from(_places, _queues, _queues.c.id == _places.c.queue_id)
     .where(
@@ -95,7 +100,7 @@ _SERVED = frozen(
         _queues.c.is_active,
     )
     .order_by(_queues.c.priority.desc(), _queues.c.order, _queues.c.id)
-).columns(*_SHOWN, _places.c.member_id, has_skills=sa.Boolean())
+)
 _LOCK = (
     sa.select(col(Member.id))
     .where(col(Member.id) == sa.any_(_members))
@@ -122,7 +127,7 @@ async def pull_together(ports: Ports, pulls: Sequence[Pull]) -> Sequence[Pulled 
     while left := [index for index in range(len(pulls)) if index not in answers]:
         first_of = {pulls[index].caller.member_id: index for index in reversed(left)}
         indexes = sorted(first_of.values())
-        async with ports.units.open_together([pulls[index].caller for index in indexes]) as units:
+        async with ports.units.open_together([pulls[index].caller for index in indexes], keeps_plans=True) as units:
             asked = [_Asked(pulls[index], uow) for index, uow in zip(indexes, units, strict=True)]
             await _serve(asked)
         answers |= {index: it.answer for index, it in zip(indexes, asked, strict=True) if it.answer is not None}
@@ -169,7 +174,7 @@ async def _plan(asked: Sequence[_Asked]) -> None:
     uow = asked[0].uow
     members = [it.pull.caller.member_id for it in asked]
     served = {"of_organization": uow.organization_id, "member_ids": members}
-    rows = (await uow.session.execute(_SERVED, served)).all()
+    rows = await _SERVED.rows(uow.session, served)
     are_open = await hours.open_among(uow.session, {row.id: row for row in rows}.values(), uow.now())
     for it in asked:
         serving = [row for row in rows if row.member_id == it.pull.caller.member_id and _is_meant(it.pull, row)]

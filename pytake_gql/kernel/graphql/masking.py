@@ -51,7 +51,9 @@ def _is_of_variable(error: GraphQLError) -> bool:
 
 def _is_statement_timeout(cause: object) -> bool:
     """PostgreSQL stopped a statement at `statement_timeout`."""
-    return isinstance(cause, DBAPIError) and isinstance(getattr(cause.orig, "__cause__", None), QueryCanceledError)
+    if not isinstance(cause, DBAPIError):
+        return False
+    return any(isinstance(it, QueryCanceledError) for it in (cause.orig, getattr(cause.orig, "__cause__", None)))
 
 
 def _like(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
-from pytake_gql.kernel.db import Instant, frozen, table_of
+from pytake_gql.kernel.db import Instant, table_of
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
@@ -46,7 +47,7 @@ async def take_slot(uow: UnitOfWork, member_id: UUID, *, force: bool = False) ->
     return member
 
 
-_TAKE_ALL = frozen(
+_TAKE_ALL = Frozen(
     sa.update(_members)
     .where(
         _members.c.organization_id == sa.bindparam("of_organization", type_=sa.Uuid()),
@@ -64,7 +65,7 @@ async def take_slots(uow: UnitOfWork, taken: Mapping[UUID, tuple[int, datetime]]
         "counts": [count for count, _ in taken.values()],
         "instants": [at for _, at in taken.values()],
     }
-    await uow.session.execute(_TAKE_ALL, given)
+    await _TAKE_ALL.rows(uow.session, given)
     for member_id in taken:
         presence.tell(uow, member_id)
 

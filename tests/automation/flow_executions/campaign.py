@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,14 +21,21 @@ from pytake_gql.automation.flow_executions.models import (
 )
 from pytake_gql.automation.flow_executions.service import Firing
 from pytake_gql.automation.flow_executions.snapshots import Audience, Limits, Snapshot
+from pytake_gql.automation.flow_runs import jobs as run_jobs
+from pytake_gql.automation.flow_runs import service as runs
 from pytake_gql.automation.flows.models import Flow, FlowVersion
 from pytake_gql.desk.channels.models import Channel, ChannelKind
+from pytake_gql.desk.contacts import service as contacts
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
+from pytake_gql.desk.conversations import jobs as deliveries
+from pytake_gql.desk.conversations import messages
 from pytake_gql.desk.conversations.models import Message, MessageDirection
 from pytake_gql.desk.conversations.ports import ChannelPort, Outgoing
+from pytake_gql.desk.visitors import service as visitors
 from pytake_gql.kernel.ports import Ports
 from tests.automation.flow_runs.bots import graph
 from tests.desk.desk import Desk
+from tests.factories import Visitor
 
 FAST = Limits(max_concurrent=1000, rate_per_minute=60_000, max_attempts=3)
 HELLO = graph({"s": "START", "m": ("MESSAGE", {"text": "Olá {{contact.name}}"}), "e": "END"}, "s -> m", "m -> e")
@@ -109,10 +116,61 @@ class Campaign:
         async with self.ports.units.of_system(self.organization_id) as uow:
             return (await service.create(uow, self.firing(**values))).id
 
+    @staticmethod
+    def limits(**values: int) -> Limits:
+        return replace(FAST, **values)
+
+    async def is_due(self, execution_id: UUID) -> bool:
+        async with self.ports.database.session(None) as session:
+            found = await service.due(session, self.ports.clock.now(), 10_000)
+        return (self.organization_id, execution_id) in found
+
+    async def known(self, visitor: Visitor) -> Contact:
+        """The contact that the visitor is, without a word said."""
+        async with self.ports.units.of_system(self.organization_id) as uow:
+            _, contact = await contacts.identify(uow, self.channel.id, visitor.principal.external_id, name="Bia")
+        return contact
+
+    async def wrote(self, contact: Contact, at: datetime) -> None:
+        """When the contact last wrote on the channel."""
+        async with self.ports.units.of_system(self.organization_id) as uow:
+            theirs = col(ContactIdentity.contact_id) == contact.id
+            await uow.session.execute(sa.update(ContactIdentity).where(theirs).values(last_wrote_at=at))
+
+    async def say(self, visitor: Visitor, text: str) -> None:
+        async with self.ports.units.open(visitor.principal) as uow:
+            await visitors.write(uow, visitor.principal, visitors.Saying(text), key=None)
+
+    async def step(self) -> None:
+        """Takes the steps of runs that are due."""
+        async with self.ports.database.session(None) as session:
+            due = await runs.due(session, self.ports.clock.now(), 1000)
+        for of, id_ in due:
+            if of == self.organization_id:
+                await run_jobs.step_flow_run(self.ports, of, id_)
+
+    async def deliver(self, channel: ChannelPort | None = None) -> None:
+        """Delivers the messages that are due."""
+        by_kind = {self.channel.kind: channel} if channel else self.ports.adapters[ChannelPort]
+        async with self.ports.database.session(None) as session:
+            due = await messages.due(session, self.ports.clock.now(), 10_000)
+        for of, id_ in due:
+            if of == self.organization_id:
+                await deliveries.deliver_message(self.ports, by_kind, of, id_)
+
+    async def messages(self) -> Sequence[Message]:
+        return await self.rows(Message, col(Message.direction) == MessageDirection.OUTBOUND)
+
     async def look(self, execution_id: UUID, channel: ChannelPort | None = None) -> bool:
         """One job."""
         by_kind = {self.channel.kind: channel} if channel else self.ports.adapters[ChannelPort]
         return await jobs.run_execution(self.ports, by_kind, self.organization_id, execution_id)
+
+    async def begin(self, execution_id: UUID, channel: ChannelPort | None = None) -> None:
+        """Looks until the first chunk was sent; the buckets begin empty."""
+        async with asyncio.timeout(10):
+            while not await self.look(execution_id, channel):
+                await asyncio.sleep(0.01)
 
     async def finish(
         self, execution_id: UUID, channel: ChannelPort | None = None, *, looks: int = 200
@@ -142,14 +200,16 @@ class Campaign:
         (row,) = await self.recipients(execution_id)
         return row
 
-    async def said(self) -> list[str | None]:
+    async def said(self) -> list[str]:
         """What contacts were told, all of them."""
-        rows = await self.rows(Message, col(Message.direction) == MessageDirection.OUTBOUND)
-        return [row.text for row in rows]
+        return [row.text or "" for row in await self.messages()]
 
     async def rows(self, model: Any, *criteria: Any) -> Sequence[Any]:
         async with self.ports.database.session(self.organization_id) as session:
-            return (await session.execute(select(model).where(*criteria).order_by(model.id))).scalars().all()
+            rows: Sequence[Any] = (
+                (await session.execute(select(model).where(*criteria).order_by(model.id))).scalars().all()
+            )
+            return rows
 
     async def change(self, model: Any, id_: UUID, **values: Any) -> None:
         async with self.ports.units.of_system(self.organization_id) as uow:

@@ -15,18 +15,20 @@ from pytake_gql.automation.flow_runs.outside import Outside
 from pytake_gql.automation.flows.models import Flow, FlowVersion
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.conversations.models import Conversation, Message
-from pytake_gql.kernel.ids import global_id
+from pytake_gql.desk.visitors import service as visitors
+from pytake_gql.kernel.ids import global_id, id_of
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.public_http import Answer, Call, CallFailed
 from tests.client import Client
 from tests.desk.desk import Desk
+from tests.factories import Visitor
 
 SAY = """mutation ($input: SendVisitorMessageInput!) { sendVisitorMessage(input: $input) {
     message { seq } userErrors { code } } }"""
 CHAT = """{ visitorChat { status messages(first: 100) { nodes { isFromVisitor text options { value title } } } } }"""
 
 
-def graph(nodes: Mapping[str, tuple[str, Mapping[str, Any]] | str], *edges: str) -> dict[str, Any]:
+def graph(nodes: Mapping[str, Any], *edges: str) -> dict[str, Any]:
     """Nodes by id, as (kind, settings) or a bare kind; edges as `from -> to` or `from:handle -> to`."""
     drawn = []
     for node_id, told in nodes.items():
@@ -79,23 +81,17 @@ class Bot:
 
     async def publish(self, drawn: Mapping[str, Any], *, of: Flow | None = None) -> FlowVersion:
         """The next version of that flow, or the first of a new one."""
-        now = self.ports.clock.now()
+        now, number = self.ports.clock.now(), 1 if of is None else (of.published_number or 0) + 1
+        made = Flow(name=f"Fluxo {uuid4().hex[:8]}", draft=dict(drawn), created_at=now, updated_at=now)
+        flow = of or made
         async with self.ports.units.of_system(self.organization_id) as uow:
             if of is None:
-                values = {
-                    "name": f"Fluxo {uuid4().hex[:8]}",
-                    "draft": dict(drawn),
-                    "created_at": now,
-                    "updated_at": now,
-                }
-                flow = Flow(**values, published_number=1)
                 uow.add(flow)
                 await uow.session.flush()
-            else:
-                flow = (await uow.session.execute(select(Flow).where(Flow.id == of.id))).scalar_one()
-                flow.published_number = (flow.published_number or 0) + 1
-            version = FlowVersion(flow_id=flow.id, number=flow.published_number, graph=dict(drawn), published_at=now)
+            version = FlowVersion(flow_id=flow.id, number=number, graph=dict(drawn), published_at=now)
             uow.add(version)
+            is_it = col(Flow.id) == flow.id
+            await uow.session.execute(sa.update(Flow).where(is_it).values(published_number=number))
         return version
 
     async def flow_of(self, version: FlowVersion) -> Flow:
@@ -112,7 +108,8 @@ class Bot:
         """A new visitor, whom that flow greets."""
         if version is not None:
             await self.greets(version)
-        return Talk(self, await self.desk.visitor())
+        visitor = await self.desk.make.visitor(self.desk.channel)
+        return Talk(self, Client(self.desk.http, visitor.token), visitor)
 
     async def drain(self) -> int:
         """Takes every step that is due, as workers do; answers how many there were."""
@@ -131,7 +128,8 @@ class Bot:
 
     async def rows(self, model: Any, *criteria: Any) -> Sequence[Any]:
         async with self.ports.database.session(self.organization_id) as session:
-            return (await session.execute(select(model).where(*criteria).order_by(model.id))).scalars().all()
+            rows = await session.execute(select(model).where(*criteria).order_by(model.id))
+            return list(rows.scalars())
 
     async def run_of(self, conversation_id: UUID) -> FlowRun:
         runs: Sequence[FlowRun] = await self.rows(FlowRun, FlowRun.conversation_id == conversation_id)
@@ -150,12 +148,20 @@ class Talk:
 
     bot: Bot
     client: Client
+    visitor: Visitor
+    conversation_id: UUID | None = None
 
     async def say(self, text: str | None = None, *, option: str | None = None, is_drained: bool = True) -> None:
         told = await self.client.ask(SAY, input={"text": text, "option": option})
         assert told["userErrors"] == [], told
         if is_drained:
             await self.bot.drain()
+
+    async def write(self, text: str) -> None:
+        """The same past the door, for those who are many."""
+        async with self.bot.ports.units.open(self.visitor.principal) as uow:
+            row, _ = await visitors.write(uow, self.visitor.principal, visitors.Saying(text), key=None)
+            self.conversation_id = row.id
 
     async def chat(self) -> dict[str, Any]:
         found: dict[str, Any] = await self.client.ask(CHAT)
@@ -170,12 +176,13 @@ class Talk:
         return str((await self.chat())["status"])
 
     async def conversation(self) -> Conversation:
-        chat = await self.client.ask("{ visitorChat { id } }")
-        rows: Sequence[Conversation] = await self.bot.rows(Conversation, Conversation.id == UUID(chat["id"][-32:]))
+        if self.conversation_id is None:
+            self.conversation_id = id_of((await self.client.ask("{ visitorChat { id } }"))["id"])
+        rows: Sequence[Conversation] = await self.bot.rows(Conversation, Conversation.id == self.conversation_id)
         return rows[0]
 
     async def run(self) -> FlowRun:
-        return await self.bot.run_of((await self.conversation()).id)
+        return await self.bot.run_of(self.conversation_id or (await self.conversation()).id)
 
     async def path(self) -> list[tuple[str, str | None]]:
         return await self.bot.path_of(await self.run())

@@ -1,5 +1,7 @@
 """What a pull costs PostgreSQL where thousands wait: no statement reads or sorts the backlog (speed.md)."""
 
+import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -8,6 +10,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from asyncpg.connection import LoggedQuery
 from sqlmodel import SQLModel
 
 from pytake_gql.desk.contacts.models import Contact
@@ -16,6 +19,7 @@ from pytake_gql.desk.queues.models import QueueOrder
 from pytake_gql.desk.routing import claims
 from pytake_gql.kernel.db import table_of
 from pytake_gql.kernel.ports import Ports
+from pytake_gql.kernel.principal import System
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from tests.desk.desk import Desk
 
@@ -71,24 +75,28 @@ async def test_a_pull_reads_a_handful_of_three_thousand(
 
 @asynccontextmanager
 async def explained(ports: Ports, organization_id: UUID) -> AsyncIterator[tuple[UnitOfWork, list[dict[str, Any]]]]:
-    """A unit of work, and the plans of what it asks, as executed: under row-level security."""
-    sent: list[tuple[str, Any]] = []
+    """A unit of work as pulls have it, and the plans that it keeps, as executed: under row-level security."""
+    sent: list[LoggedQuery] = []
     plans: list[dict[str, Any]] = []
-    engine = ports.database.engine.sync_engine
-
-    def note(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
-        sent.append((text, parameters))
-
-    async with ports.units.of_system(organization_id) as uow:
-        sa.event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield uow, plans
-        finally:
-            sa.event.remove(engine, "before_cursor_execute", note)
+    async with ports.units.open_together([System(organization_id)], keeps_plans=True) as (uow,):
         driver: Any = (await (await uow.session.connection()).get_raw_connection()).driver_connection
-        for text, parameters in sent:
-            found = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}", *parameters)
-            plans.append(found[0]["Plan"])
+        with driver.query_logger(sent.append):
+            yield uow, plans
+            await asyncio.sleep(0)  # the driver's log is written in the next turn of the loop
+        for query in sent:
+            if not re.search(r"^BEGIN|typeinfo|'jit'", query.query):  # the driver asks for types, once
+                await driver.execute(f"PREPARE seen AS {query.query}")
+                values = ", ".join(map(_literal, query.args))
+                found = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE seen({values})")
+                await driver.execute("DEALLOCATE seen")
+                plans.append(found[0]["Plan"])
+
+
+def _literal(value: Any) -> str:
+    """The statement says the types."""
+    if isinstance(value, list):
+        return f"'{{{','.join(map(str, value))}}}'"
+    return f"'{value}'"
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -241,6 +241,8 @@ async def test_d10_d15_pulls_and_assignments_ask_for_the_mandatory_skills(desk: 
     skill = await desk.make.skill(desk.organization, name="billing")
     await desk.make.requires(desk.queue, skill, min_level=3)
     row = await desk.make.conversation(desk.channel)
+    expert, client = await desk.colleague()
+    await desk.make.masters(expert, skill, level=3)
     assert await pull(desk.agent) == "NO_SKILL_MATCH"
     await desk.make.masters(desk.agent_member, skill, level=2)
     assert await pull(desk.agent) == "NO_SKILL_MATCH"
@@ -249,6 +251,4 @@ async def test_d10_d15_pulls_and_assignments_ask_for_the_mandatory_skills(desk: 
     assert refused["userErrors"] == [
         {"code": "WRONG_STATE", "field": ["memberId"], "message": "Ana Agent lacks skill 'billing' (level 3)."}
     ]
-    expert, client = await desk.colleague()
-    await desk.make.masters(expert, skill, level=3)
     assert await pull(client) == conversation_id(row.id)
