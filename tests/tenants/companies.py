@@ -33,6 +33,7 @@ from pytake_gql.tenancy.members.models import Account, Availability
 from pytake_gql.tenancy.organizations.models import Frontend, FrontendEnvironment, Organization
 from tests.client import Client
 from tests.factories import Factory, SignedIn, Visitor
+from tests.tenants import executions
 
 PASSWORD = "uma senha bem longa"
 GLOBAL_TABLES = {
@@ -144,6 +145,8 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     notification = _notification(make, admin.member.id, conversation, channel.id)
     await make.save(organization.id, _decision(make, conversation, agent.member.id), notification)
     tag, attribute = await _described(make, organization, id_of(contact), conversation)
+    run = await _run(make, organization, id_of(flow), conversation)
+    fired = await executions.fired(make, organization.id, run, channel.id, id_of(contact), admin.member.id)
     return Company(
         organization=organization,
         admin=admin,
@@ -169,7 +172,8 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
             "Attachment": await _enclosed(boss, message),
             "CannedResponse": canned,
             "Flow": flow,
-            "FlowRun": global_id("FlowRun", await _run(make, organization, id_of(flow), conversation)),
+            "FlowRun": global_id("FlowRun", run),
+            **fired,
             "Notification": global_id("Notification", notification.id),
             "ActiveSession": global_id("ActiveSession", admin.session.id),
             "AuditEntry": entry,

@@ -37,6 +37,9 @@ _TYPES = {
     "MergeContactsInput.keepId": "Contact",
     "MergeContactsInput.mergeId": "Contact",
     "RevokeSessionInput.id": "ActiveSession",
+    "CancelExecutionInput.id": "FlowExecution",
+    "RetryExecutionInput.id": "FlowExecution",
+    "Subscription.executionProgress.executionId": "FlowExecution",
 }
 # Doors that everybody may enter, whatever organization is behind them.
 PUBLIC_DOORS = {"StartVisitInput.channelId"}

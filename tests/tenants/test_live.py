@@ -10,6 +10,7 @@ import httpx
 import pytest
 from graphql import get_named_type
 
+from pytake_gql.automation.flow_executions import service as executions
 from pytake_gql.desk.conversations import timeline
 from pytake_gql.desk.visitors.service import visitor_topic
 from pytake_gql.insight.notifications.service import topic as notifications_topic
@@ -107,7 +108,7 @@ async def test_g1_nothing_of_another_organization_is_pushed(
         follower = Follower(socket)
         for number, (document, variables) in enumerate(followings(street, caller)):
             follower.told[str(number)] = []
-            if "memberPresence" in document or "notifications" in document:
+            if any(name in document for name in ("memberPresence", "notifications", "executionProgress")):
                 follower.quiet.add(str(number))
             await socket.subscribe(document, str(number), **variables)
         await follower.until()
@@ -148,6 +149,7 @@ def forged(street: Street) -> Iterator[tuple[str, str | int]]:
     yield timeline.conversation_topic(conversation), 1_000_000
     yield timeline.typing_topic(conversation), f"MEMBER:{member}:1"
     yield presence_topic(ours.id), member
+    yield executions.topic(id_of(ours.ids["FlowExecution"])), theirs.ids["FlowExecution"]
     for signed_in in (ours.agent, ours.admin):
         yield notifications_topic(signed_in.member.id), theirs.ids["Notification"]
     yield visitor_topic(ours.channel_id, ours.visitor.principal.external_id), theirs.ids["Conversation"]
