@@ -60,10 +60,17 @@ def expected(hole: Hole, path: tuple[str, ...], of: str) -> dict[str, Any] | Non
     answered = answer_type(hole.root, hole.field)
     if hole.root == "Mutation":
         error = {"__typename": "UserError", "code": "NOT_FOUND", "message": NOT_FOUND, "field": list(path)}
-        nothing = {name: 0 if str(it.type) == "Int!" else None for name, it in answered.fields.items()}
+        nothing = {name: _nothing(str(it.type)) for name, it in answered.fields.items()}
         payload = nothing | {"__typename": answered.name, "userErrors": [error]}
         return {"data": {hole.field: payload}}
     return {"data": {hole.field: None}} if answered.name in {"Node", of} and hole.path == ("id",) else None
+
+
+def _nothing(type_: str) -> Any:
+    """What a payload's field is when nothing changed."""
+    if type_ == "Int!":
+        return 0
+    return [] if type_.startswith("[") else None
 
 
 def test_every_type_with_an_id_has_a_specimen(street: Street) -> None:
