@@ -67,10 +67,10 @@ def expected(hole: Hole, path: tuple[str, ...], of: str) -> dict[str, Any] | Non
 
 
 def _nothing(type_: str) -> Any:
-    """What a payload's field is when nothing changed."""
-    if type_ == "Int!":
-        return 0
-    return [] if type_.startswith("[") else None
+    """What a payload holds where nothing changed."""
+    if type_.startswith("[") and type_.endswith("!"):
+        return []
+    return 0 if type_ == "Int!" else None
 
 
 def test_every_type_with_an_id_has_a_specimen(street: Street) -> None:
