@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -44,7 +45,7 @@ def warnings(cron: Cron, zone: str, now: dt.datetime, first: dt.datetime | None,
 def _clock_changes(cron: Cron, zone: str, now: dt.datetime, locale: str) -> Iterator[str]:
     """Times that the clock skips or shows twice; pytz raises for both (S4)."""
     judge = pytz.timezone(zone)
-    for day in _days_with_change(zone, now):
+    for day in _days_with_change(zone, now.astimezone(ZoneInfo(zone)).date()):
         for time in cron.times if cron.fits(day) else ():
             local = dt.datetime.combine(day, time)
             try:
@@ -72,10 +73,10 @@ def _doubled(cron: Cron, local: dt.datetime, locale: str) -> str:
     return translate("On {date} the clock shows {time} twice: it fires the first time.", locale, **told)
 
 
-def _days_with_change(zone: str, now: dt.datetime) -> list[dt.date]:
+@lru_cache(maxsize=1024)
+def _days_with_change(zone: str, first: dt.date) -> list[dt.date]:
     """Within a year, by the offsets at the days' ends."""
-    clock_ = ZoneInfo(zone)
-    midnight = dt.datetime.combine(now.astimezone(clock_).date(), dt.time())
+    clock_, midnight = ZoneInfo(zone), dt.datetime.combine(first, dt.time())
     days = [midnight + _DAY * index for index in range(_YEAR + 1)]
     offsets = [day.replace(tzinfo=clock_).utcoffset() for day in days]
     return [day.date() for day, (before, after) in zip(days, pairwise(offsets), strict=False) if before != after]
