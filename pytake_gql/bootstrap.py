@@ -22,48 +22,15 @@ from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.smtp import KeptMail, SmtpMailer
 from pytake_gql.adapters.web_chat import WebChat
 from pytake_gql.automation.ai.ports import Assistant
-from pytake_gql.automation.flow_executions import following
-from pytake_gql.automation.flow_runs import listeners as flow_runs
-from pytake_gql.automation.flow_runs.events import FlowRunEnded
-from pytake_gql.desk.channels.events import ChannelDeleted, ChannelFailed, ChannelFlowChosen
 from pytake_gql.desk.channels.models import ChannelKind
 from pytake_gql.desk.channels.ports import TemplateSource
-from pytake_gql.desk.contacts.events import ContactErased, ContactMerged, ContactsImported, ContactUpdated
-from pytake_gql.desk.conversations import ownership
-from pytake_gql.desk.conversations.events import (
-    ConversationAssigned,
-    ConversationClosed,
-    ConversationGivenToFlow,
-    ConversationMoved,
-    ConversationQueued,
-    ConversationRead,
-    ConversationSnoozed,
-    FlowMessageSettled,
-    MessageReceived,
-    MessageSent,
-)
 from pytake_gql.desk.conversations.ports import ChannelPort, Channels
-from pytake_gql.desk.deliveries import media
 from pytake_gql.desk.deliveries.ports import AddressSource, MediaSource, Readers
-from pytake_gql.desk.departments.events import DepartmentDeleted
-from pytake_gql.desk.queues import membership, requirements
-from pytake_gql.desk.queues import service as queues
-from pytake_gql.desk.queues.events import QueueDeleted, QueueMembersChanged, QueueUpdated
-from pytake_gql.desk.receipts import service as receipts
 from pytake_gql.desk.receipts.ports import Receipts
-from pytake_gql.desk.routing import departures, triggers
-from pytake_gql.desk.routing.events import QueueUnroutable
-from pytake_gql.desk.skills import levels
-from pytake_gql.desk.skills.events import MemberSkillsChanged, SkillDeleted
-from pytake_gql.desk.sla import service as sla
-from pytake_gql.desk.sla.events import SlaBreached
 from pytake_gql.development.servers import Lent, lend, state_directory
-from pytake_gql.insight.audit import service as audit
-from pytake_gql.insight.notifications import listeners as notifications
 from pytake_gql.kernel.bus import Bus
 from pytake_gql.kernel.clock import Clock, SystemClock
 from pytake_gql.kernel.db import API_ROLE, Database
-from pytake_gql.kernel.events import Event, Listeners
 from pytake_gql.kernel.files import Files
 from pytake_gql.kernel.jobs import Jobs, deserialize, serialize
 from pytake_gql.kernel.limiter import Limiter
@@ -72,22 +39,10 @@ from pytake_gql.kernel.public_http import PublicHttp
 from pytake_gql.kernel.settings import Settings, read_settings
 from pytake_gql.kernel.tokens import Tokens
 from pytake_gql.kernel.unit_of_work import UnitsOfWork
+from pytake_gql.listeners import listeners
 from pytake_gql.tenancy.auth.authority import SessionAuthority
 from pytake_gql.tenancy.mail.ports import Mailer
-from pytake_gql.tenancy.members import invitations
-from pytake_gql.tenancy.members.events import (
-    MemberAvailabilityChanged,
-    MemberDeactivated,
-    MemberInvited,
-    MemberJoined,
-    MemberQueuesSet,
-    MemberRemoved,
-    MemberSeen,
-    MemberSkillsSet,
-    MemberUpdated,
-)
 from pytake_gql.tenancy.members.heartbeat import Heartbeat
-from pytake_gql.tenancy.organizations.events import OrganizationCreated
 
 assert pytake_gql.models  # noqa: S101 - every table is known, so that keys may point to those of a higher wing
 
@@ -108,61 +63,6 @@ def settings() -> Settings:
     if lent.environment.get("PYTAKE_ENV", "development") == "development":
         return read_settings({"PYTAKE_FILES_DIRECTORY": str(lent.state / "files"), **lent.environment})
     return read_settings(lent.environment)
-
-
-def listeners() -> Listeners:
-    """Who hears what: the one list of what travels up the wings."""
-    heard = Listeners()
-    heard.on(Event, audit.record)
-    heard.on(OrganizationCreated, invitations.invite_first_admin)
-    heard.on(DepartmentDeleted, queues.refuse_while_queues_stand)
-    heard.on(QueueDeleted, departures.on_queue_deleted)
-    heard.on(ChannelDeleted, departures.on_channel_deleted)
-    heard.on(ContactUpdated, ownership.on_contact_updated)
-    heard.on(ContactsImported, ownership.on_contacts_imported)
-    heard.on(ContactMerged, ownership.on_contact_merged)
-    heard.on(ContactErased, ownership.on_contact_erased)
-    heard.on(ContactErased, media.on_contact_erased)
-    heard.on(MemberAvailabilityChanged, departures.on_availability_changed)
-    heard.on(MemberDeactivated, departures.on_member_deactivated)
-    heard.on(MemberRemoved, departures.on_member_removed)
-    heard.on(MemberInvited, membership.refuse_unknown_queues)
-    heard.on(MemberJoined, membership.give_queues)
-    heard.on(MemberQueuesSet, membership.replace_queues)
-    heard.on(MemberSkillsSet, levels.replace_skills)
-    heard.on(SkillDeleted, requirements.refuse_while_required)
-    heard.on(MemberRemoved, membership.take_queues)
-    heard.on(ConversationMoved, triggers.on_conversation_moved)
-    heard.on(MemberUpdated, triggers.on_member_changed)
-    heard.on(MemberSkillsChanged, triggers.on_member_changed)
-    heard.on(MemberAvailabilityChanged, triggers.on_availability_changed)
-    heard.on(MemberSeen, triggers.on_member_changed)
-    heard.on(QueueMembersChanged, triggers.on_queue_members_changed)
-    heard.on(QueueUpdated, triggers.on_queue_updated)
-    heard.on(ConversationQueued, sla.on_queued)
-    heard.on(ConversationAssigned, sla.on_assigned)
-    heard.on(ConversationSnoozed, sla.on_snoozed)
-    heard.on(ConversationClosed, sla.on_closed)
-    heard.on(ConversationRead, receipts.on_conversation_read)
-    heard.on(MessageReceived, sla.on_message_received)
-    heard.on(MessageSent, sla.on_message_sent)
-    heard.on(ChannelFlowChosen, flow_runs.refuse_unpublished)
-    heard.on(ConversationGivenToFlow, flow_runs.on_given_to_flow)
-    heard.on(ConversationMoved, flow_runs.on_moved)
-    heard.on(MessageReceived, flow_runs.on_message_received)
-    heard.on(ContactErased, flow_runs.on_contact_erased)
-    heard.on(FlowMessageSettled, following.on_message_settled)
-    heard.on(MessageReceived, following.on_message_received)
-    heard.on(FlowRunEnded, following.on_run_ended)
-    heard.on(ContactMerged, following.on_contact_merged)
-    heard.on(ContactErased, following.on_contact_erased)
-    heard.on(ChannelDeleted, following.on_channel_deleted)
-    heard.on(ConversationAssigned, notifications.on_assigned)
-    heard.on(MessageReceived, notifications.on_message_received)
-    heard.on(SlaBreached, notifications.on_sla_breached)
-    heard.on(QueueUnroutable, notifications.on_queue_unroutable)
-    heard.on(ChannelFailed, notifications.on_channel_failed)
-    return heard
 
 
 def mailer(of: Settings, clock: Clock) -> Mailer:

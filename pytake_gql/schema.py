@@ -1,5 +1,7 @@
 """The one schema: each domain's Query, Mutation and Subscription, merged."""
 
+from pytake_gql.automation.flow_automations.graphql import FlowAutomationMutation, FlowAutomationQuery
+from pytake_gql.automation.flow_automations.schedule_graphql import ScheduleQuery
 from pytake_gql.automation.flow_executions.graphql import FlowExecutionMutation, FlowExecutionQuery
 from pytake_gql.automation.flow_executions.live import FlowExecutionSubscription
 from pytake_gql.automation.flow_runs.graphql import FlowRun
@@ -56,6 +58,8 @@ class Query(
     FlowExecutionQuery,
     AuditQuery,
     NotificationQuery,
+    ScheduleQuery,
+    FlowAutomationQuery,
 ):
     """Everything that can be read."""
 
@@ -80,6 +84,7 @@ class Mutation(
     FlowMutation,
     FlowExecutionMutation,
     NotificationMutation,
+    FlowAutomationMutation,
 ):
     """Everything that can be changed: one `input`, one payload with `userErrors`."""
 

@@ -7,49 +7,26 @@ runs it there and then: a job that was lost costs time, never work, and without 
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeAlias
-from uuid import UUID
+from typing import Any
 
 from arq.connections import ArqRedis
 from arq.worker import Function, Worker, func
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from pytake_gql import bootstrap
-from pytake_gql.automation.ai.ports import Assistant
-from pytake_gql.automation.flow_executions import jobs as flow_executions
-from pytake_gql.automation.flow_executions import service as executions
-from pytake_gql.automation.flow_runs import jobs as flow_runs
-from pytake_gql.automation.flow_runs import service as runs
-from pytake_gql.automation.flow_runs.outside import Outside
-from pytake_gql.desk.attachments import service as attachments
-from pytake_gql.desk.conversations import jobs as conversations
-from pytake_gql.desk.conversations import messages
-from pytake_gql.desk.conversations import service as snoozes
+from pytake_gql import bootstrap, duties
+from pytake_gql.automation.flow_automations import tick as firing
 from pytake_gql.desk.conversations.ports import Channels
-from pytake_gql.desk.deliveries import jobs as media
-from pytake_gql.desk.deliveries.ports import MediaSource, MediaSources
-from pytake_gql.desk.receipts import jobs as receipts
-from pytake_gql.desk.receipts import service as readings
-from pytake_gql.desk.receipts.ports import Receipts
-from pytake_gql.desk.routing import engine
-from pytake_gql.desk.sla import jobs as sla
-from pytake_gql.desk.sla import service as deadlines
-from pytake_gql.insight.notifications import service as notifications
-from pytake_gql.kernel import idempotency, tasks
+from pytake_gql.duties import Sweep
+from pytake_gql.kernel import tasks
 from pytake_gql.kernel.jobs import Job, JobQueue, Work, deserialize, serialize
 from pytake_gql.kernel.ports import Ports
-from pytake_gql.kernel.public_http import PublicHttp
 from pytake_gql.kernel.settings import Settings
-from pytake_gql.tenancy.mail import jobs as mail
 from pytake_gql.tenancy.mail.ports import Mailer
-from pytake_gql.tenancy.members import jobs as members
 
 log = logging.getLogger(__name__)
 
@@ -58,83 +35,8 @@ HOUSEKEEPING_SECONDS = 600.0
 JOB_SECONDS = 60.0
 STOP_SECONDS = 8.0
 """How long running jobs may take to end after SIGTERM; what is cancelled then is due again when its lease ends."""
-_SWEPT_AT_MOST = 500
 _SWEPT_AT_ONCE = 10
-_EXECUTIONS_AT_MOST = 4
-"""A look at an execution takes seconds: the other places are for what people wait for (E11)."""
 _LONGEST_PAUSE_SECONDS = 5.0
-
-Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
-FindsDue: TypeAlias = Callable[[AsyncSession, datetime, int], Awaitable[Sequence[tuple[UUID, UUID]]]]
-"""(organization, id) of what is due until then, across organizations, at most so many."""
-
-
-def jobs(ports: Ports, mailer: Mailer, channels: Channels) -> Mapping[str, Work]:
-    """Every job, by the name that it is enqueued under; arguments are ids as text."""
-    sources: MediaSources = ports.adapters[MediaSource]
-    world = Outside(ports.adapters[PublicHttp], ports.adapters[Assistant])
-    return {
-        "fetch_medium": lambda of, id_: media.fetch_medium(ports, sources, UUID(of), UUID(id_)),
-        "tell_read": lambda of, id_: receipts.tell_read(ports, ports.adapters[Receipts], UUID(of), UUID(id_)),
-        "deliver_mail": lambda id_: mail.deliver_mail(ports, mailer, id_),
-        "record_breaches": lambda of, id_: sla.record_breaches(ports, UUID(of), UUID(id_)),
-        "lose_member": lambda of, id_: members.lose_member(ports, UUID(of), UUID(id_)),
-        "wake_conversation": lambda of, id_: conversations.wake_conversation(ports, UUID(of), UUID(id_)),
-        **engine.jobs(ports),
-        "step_flow_run": lambda of, id_: flow_runs.step_flow_run(ports, UUID(of), UUID(id_)),
-        "perform_flow_effect": lambda of, id_: flow_runs.perform_flow_effect(ports, world, UUID(of), UUID(id_)),
-        "run_execution": lambda of, id_: flow_executions.run_execution(ports, channels, UUID(of), UUID(id_)),
-        "deliver_message": lambda of, id_: conversations.deliver_message(ports, channels, UUID(of), UUID(id_)),
-    }
-
-
-def sweeps(ports: Ports) -> tuple[Sweep, ...]:
-    """Everything that finds again what is due."""
-
-    async def mails() -> list[Job]:
-        return [Job("deliver_mail", (str(id_),)) for id_ in await mail.due_mails(ports, _SWEPT_AT_MOST)]
-
-    watch = members.Watch(ports)
-
-    async def lost() -> list[Job]:
-        return [Job("lose_member", (str(of), str(id_))) for of, id_ in await watch.lost(_SWEPT_AT_MOST)]
-
-    return (
-        mails,
-        lost,
-        _due(ports, "deliver_message", messages.due),
-        _due(ports, "wake_conversation", snoozes.due_to_wake),
-        _due(ports, "record_breaches", deadlines.due),
-        _due(ports, "route_queue", engine.routable),
-        _due(ports, "fetch_medium", media.due),
-        _due(ports, "tell_read", readings.due),
-        _due(ports, "step_flow_run", runs.due),
-        _due(ports, "perform_flow_effect", runs.due_effects),
-        _due(ports, "run_execution", executions.due, _EXECUTIONS_AT_MOST),
-    )
-
-
-def _due(ports: Ports, name: str, find: FindsDue, at_most: int = _SWEPT_AT_MOST) -> Sweep:
-    """A job of that name for each row that is due."""
-
-    async def sweep() -> list[Job]:
-        async with ports.database.session(None) as session:
-            found = await find(session, ports.clock.now(), at_most)
-        return [Job(name, (str(of), str(id_))) for of, id_ in found]
-
-    sweep.__name__ = name
-    return sweep
-
-
-def housekeeping(ports: Ports) -> tuple[Callable[[], Awaitable[object]], ...]:
-    """What is thrown away when its time is over."""
-    return (
-        lambda: idempotency.forget_expired(ports.units),
-        lambda: attachments.forget_unsent(ports.units),
-        lambda: attachments.delete_discarded(ports.units, ports.files),
-        ports.files.tidy,
-        lambda: notifications.forget_read(ports.units),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,13 +197,14 @@ async def keep_house(chores: tuple[Callable[[], Awaitable[object]], ...]) -> Non
 
 async def work(ports: Ports, mailer: Mailer, channels: Channels, stop: asyncio.Event) -> None:
     """Both queues, the reconciler and the housekeeping, until `stop` is set; what runs then may end first."""
-    workshop = Workshop(jobs(ports, mailer, channels))
+    workshop = Workshop(duties.jobs(ports, mailer, channels))
     readers = [QueueReader(ports.settings, workshop, queue, pace) for queue, pace in PACES.items()]
-    reconciler = Reconciler(workshop, sweeps(ports))
+    reconciler = Reconciler(workshop, duties.sweeps(ports))
     loops = [
         *(asyncio.create_task(reader.run(), name=f"read-{index}") for index, reader in enumerate(readers)),
         asyncio.create_task(reconciler.run(), name="reconcile"),
-        asyncio.create_task(keep_house(housekeeping(ports)), name="housekeeping"),
+        asyncio.create_task(keep_house(duties.housekeeping(ports)), name="housekeeping"),
+        asyncio.create_task(firing.keep_ticking(ports), name="tick"),
     ]
     stopping = asyncio.create_task(stop.wait())
     # A loop never returns: one that does has met a fault of ours, and the process ends to be started again.

@@ -18,7 +18,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlmodel import col, select
 
-from pytake_gql import bootstrap, embedded, worker
+from pytake_gql import bootstrap, duties, embedded, worker
 from pytake_gql.kernel import idempotency, tasks
 from pytake_gql.kernel.idempotency import IdempotencyKey
 from pytake_gql.kernel.jobs import Job, JobQueue
@@ -98,7 +98,7 @@ async def working(ports: Ports, mailer: RecordingMailer) -> AsyncIterator[None]:
 @asynccontextmanager
 async def reading(ports: Ports, mailer: RecordingMailer, queue: JobQueue) -> AsyncIterator[None]:
     """One queue alone, without the reconciler."""
-    workshop = worker.Workshop(worker.jobs(ports, mailer, bootstrap.channels(ports)))
+    workshop = worker.Workshop(duties.jobs(ports, mailer, bootstrap.channels(ports)))
     task = asyncio.create_task(worker.QueueReader(ports.settings, workshop, queue, worker.PACES[queue]).run())
     try:
         yield

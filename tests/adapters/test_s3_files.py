@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from pytake_gql import app, worker
+from pytake_gql import app, duties
 from pytake_gql.adapters.s3_files import S3Files
 from pytake_gql.adapters.sigv4 import Signer
 from pytake_gql.desk.attachments import service
@@ -165,7 +165,7 @@ async def test_erased_files_leave_the_store(
         assert row.conversation_id is not None
         await service.erase(uow, [row.conversation_id])
     clock.advance(hours=6, seconds=1)
-    for chore in worker.housekeeping(replace(ports, files=files)):
+    for chore in duties.housekeeping(replace(ports, files=files)):
         await chore()
     assert store.objects == {}
 

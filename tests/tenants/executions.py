@@ -1,11 +1,15 @@
 """An execution that is paused, and its one recipient: rows that no worker touches while the walk goes on."""
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from uuid import UUID, uuid4
 
 from sqlmodel import select
 
-from pytake_gql.automation.flow_automations.models import ExceptionKind, FlowAutomation, ScheduleException
+from pytake_gql.automation.flow_automations import settings as schedules
+from pytake_gql.automation.flow_automations.exceptions import ExceptionKind, SpecialDays
+from pytake_gql.automation.flow_automations.models import FlowAutomation, ScheduleException
+from pytake_gql.automation.flow_automations.recurrences import Daily
+from pytake_gql.automation.flow_automations.settings import Settings
 from pytake_gql.automation.flow_executions.models import (
     ExecutionRecipient,
     ExecutionStatus,
@@ -17,6 +21,8 @@ from pytake_gql.automation.flow_executions.snapshots import Snapshot
 from pytake_gql.automation.flow_runs.models import FlowRun
 from pytake_gql.kernel.ids import global_id
 from tests.factories import Factory
+
+_EVE = date(2030, 12, 24)
 
 
 async def fired(
@@ -31,6 +37,8 @@ async def fired(
         flow_id=run.flow_id,
         channel_id=channel_id,
         audience={"all": True},
+        schedule=schedules.to_json(Settings("America/Sao_Paulo", Daily(1, (time(9),)))),
+        description=f"Descrição {uuid4().hex}",
         max_concurrent=1,
         rate_per_minute=1,
         max_attempts=1,
@@ -40,9 +48,9 @@ async def fired(
     day = ScheduleException(
         automation_id=automation.id,
         kind=ExceptionKind.SKIP,
-        starts_on=date(2030, 12, 24),
-        ends_on=date(2030, 12, 24),
-        details={"reason": uuid4().hex},
+        starts_on=_EVE,
+        ends_on=_EVE,
+        details=schedules.special_to_json(SpecialDays(ExceptionKind.SKIP, _EVE, _EVE, reason=uuid4().hex)),
     )
     execution = FlowExecution(
         automation_id=automation.id,
@@ -73,6 +81,7 @@ async def fired(
     )
     await make.save(organization_id, automation, day, execution, recipient)
     return {
+        "FlowAutomation": global_id("FlowAutomation", automation.id),
         "FlowExecution": global_id("FlowExecution", execution.id),
         "ExecutionRecipient": global_id("ExecutionRecipient", recipient.id),
     }

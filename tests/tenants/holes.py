@@ -37,6 +37,7 @@ _TYPES = {
     "MergeContactsInput.keepId": "Contact",
     "MergeContactsInput.mergeId": "Contact",
     "RevokeSessionInput.id": "ActiveSession",
+    "SetAutomationStatusInput.id": "FlowAutomation",
     "CancelExecutionInput.id": "FlowExecution",
     "RetryExecutionInput.id": "FlowExecution",
     "Subscription.executionProgress.executionId": "FlowExecution",
@@ -51,6 +52,8 @@ _VALUES: Mapping[str, Any] = {
     "SwitchOrganizationInput.reason": "Uma visita",
     "AssignConversationInput.force": True,
     "SendMessageInput.isNote": False,
+    "SetAutomationStatusInput.status": "ARCHIVED",
+    "BackfillFlowAutomationInput.to": "2026-01-03T00:00:00Z",
     "SnoozeConversationInput.until": (datetime.now(UTC) + timedelta(days=30)).isoformat(),
 }
 # Optional fields without which the operation would be refused for another reason.
@@ -60,12 +63,17 @@ _NEEDED = {
     "AssignConversationInput": ("force",),
     "TransferConversationInput": ("queueId",),
     "SimulateFlowInput": ("flowId", "at"),
+    "AudienceInput": ("all",),
+    "RecurrenceInput": ("once",),
 }
 # What is left out where this is given: the two exclude each other.
 _INSTEAD = {
     "TransferConversationInput.memberId": {"queueId"},
     "SendMessageInput.template": {"text"},
     "StartConversationInput.template": {"text"},
+    "AudienceInput.contactIds": {"all"},
+    "AudienceInput.filter": {"all"},
+    "RecurrenceInput.cron": {"once"},
 }
 _SCALARS: Mapping[str, Any] = {
     "Int": 1,
@@ -73,6 +81,8 @@ _SCALARS: Mapping[str, Any] = {
     "Boolean": True,
     "JSON": {},
     "DateTime": "2026-01-01T00:00:00Z",
+    "Date": "2030-01-01",
+    "LocalDateTime": "2030-01-01T09:00",
     "Time": "09:00",
     "TimeZone": "America/Sao_Paulo",
 }

@@ -4,9 +4,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
+from pytake_gql.automation.flow_automations.exceptions import ExceptionKind
 from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, text_enum, within_organization
 
 
@@ -20,20 +21,20 @@ class AutomationStatus(StrEnum):
     ARCHIVED = "ARCHIVED"
 
 
-class ExceptionKind(StrEnum):
-    """What becomes of the firings on certain days (S14)."""
-
-    SKIP = "SKIP"
-    RESCHEDULE = "RESCHEDULE"
-    MODIFY = "MODIFY"
-
-
 class FlowAutomation(TenantModel, table=True):
     """A flow for an audience, by schedule or by hand. Deleted ones stay for their executions (S23)."""
 
     __tablename__ = "flow_automations"
     __table_args__ = (
         sa.Index("ix_flow_automations_firing", "next_firing_at", "id", postgresql_where="next_firing_at IS NOT NULL"),
+        sa.Index(
+            "ix_flow_automations_due",
+            "organization_id",
+            "next_firing_at",
+            "id",
+            postgresql_where="next_firing_at IS NOT NULL",
+        ),
+        sa.Index("ix_flow_automations_newest", "organization_id", "created_at", "id"),
         sa.Index("ix_flow_automations_flow", "organization_id", "flow_id"),
         sa.Index("ix_flow_automations_channel", "organization_id", "channel_id"),
         belongs_to("flows", "flow_id"),
@@ -48,8 +49,12 @@ class FlowAutomation(TenantModel, table=True):
     status: AutomationStatus = Field(default=AutomationStatus.DRAFT, sa_type=text_enum(AutomationStatus))
     status_reason: str | None = Field(default=None, max_length=1000)
     """Why it paused by itself (S21)."""
-    schedule: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    schedule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     """The rule in local times (S1), without its exceptions: those are rows."""
+    anchored_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When it was first given a schedule: without a start, intervals and counts begin there (S7, S9)."""
+    active_since: datetime | None = Field(default=None, sa_type=Instant)
+    """When it was last activated: what was nominal before is not fired (S9, S20)."""
     audience: dict[str, Any] = Field(sa_type=JSONB)
     """In the shape of `AudienceInput`."""
     variables: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
@@ -79,6 +84,12 @@ class ScheduleException(TenantModel, table=True):
     __table_args__ = (
         sa.Index("ix_schedule_exceptions_automation", "organization_id", "automation_id", "starts_on"),
         sa.CheckConstraint("starts_on <= ends_on", name="in_order"),
+        ExcludeConstraint(
+            ("organization_id", "="),
+            ("automation_id", "="),
+            (sa.text("daterange(starts_on, ends_on, '[]')"), "&&"),
+            name="ex_schedule_exceptions_apart",
+        ),
         belongs_to("flow_automations", "automation_id", ondelete="CASCADE"),
         within_organization(),
     )

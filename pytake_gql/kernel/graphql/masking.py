@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from asyncpg.exceptions import QueryCanceledError
-from graphql import GraphQLError
+from graphql import GraphQLError, VariableDefinitionNode
 from sqlalchemy.exc import DBAPIError
 
 from pytake_gql.kernel.errors import CodedError, ErrorCode, NotFound, RateLimited, Refusal, TimedOut
@@ -36,12 +36,17 @@ def mask(error: GraphQLError, request_id: str, *, suggests: bool = True) -> Grap
         if isinstance(cause, RateLimited):
             extensions["retryAfterSeconds"] = cause.retry_after_seconds
         return _like(error, cause.message, extensions)
-    if cause is None or isinstance(cause, GraphQLError):
+    if cause is None or isinstance(cause, GraphQLError) or _is_of_variable(error):
         # Syntax, validation and coercion: graphql-core's own, about the document and its variables.
         message = error.message if suggests else _SUGGESTION.sub("", error.message)
         return _like(error, message[:MESSAGE], {"code": ErrorCode.BAD_USER_INPUT.value})
     log.error("an operation failed: %s", type(cause).__name__, exc_info=cause, extra={"request_id": request_id})
     return _like(error, "Something went wrong on our side.", {**extensions, "code": ErrorCode.INTERNAL.value})
+
+
+def _is_of_variable(error: GraphQLError) -> bool:
+    """A scalar did not take its value, deep inside a variable."""
+    return any(isinstance(node, VariableDefinitionNode) for node in error.nodes or ())
 
 
 def _is_statement_timeout(cause: object) -> bool:

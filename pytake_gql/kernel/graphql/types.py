@@ -36,6 +36,12 @@ def input_type(cls: type[T]) -> type[T]:
     return _described(cls, strawberry.input(cls, description=inspect.getdoc(cls)))
 
 
+@dataclass_transform(field_specifiers=(strawberry.field, StrawberryField), kw_only_default=True)
+def one_of_type(cls: type[T]) -> type[T]:
+    """An input of which exactly one field is given; each is a `Maybe`."""
+    return _described(cls, strawberry.input(cls, one_of=True, description=inspect.getdoc(cls)))
+
+
 def enum_type(cls: E) -> E:
     """Makes an enum of the domain one of the schema, too; each module that shows it may ask.
 

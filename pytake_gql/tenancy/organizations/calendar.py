@@ -101,6 +101,18 @@ def is_holiday(region: str, day: dt.date) -> bool:
     return day in _holidays(region)
 
 
+def holiday_name(region: str, day: dt.date) -> str | None:
+    """What is celebrated there, in the country's own language; None on other days."""
+    return _holidays(region).get(day)
+
+
+def holidays_between(region: str, first: dt.date, last: dt.date) -> list[tuple[dt.date, str]]:
+    """Both days included."""
+    of = _holidays(region)
+    days = (first + _DAY * index for index in range((last - first).days + 1))
+    return [(day, name) for day in days if (name := of.get(day)) is not None]
+
+
 def knows_region(region: str) -> bool:
     """Whether the holidays of its country are known."""
     try:
@@ -124,9 +136,11 @@ def _holidays(region: str) -> HolidayBase:
     """
     country, _, subdivision = region.partition("-")
     try:
-        return country_holidays(country, subdiv=subdivision or None)
+        found = country_holidays(country, subdiv=subdivision or None)
     except NotImplementedError:
-        return country_holidays(country)
+        subdivision, found = "", country_holidays(country)
+    # Else the names are in the language of the machine.
+    return country_holidays(country, subdiv=subdivision or None, language=found.default_language)
 
 
 def _instant(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime:

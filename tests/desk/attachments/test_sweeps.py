@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from pytake_gql import worker
+from pytake_gql import duties
 from pytake_gql.desk.attachments import service
 from pytake_gql.desk.attachments.models import Attachment, DiscardedFile
 from pytake_gql.desk.conversations.models import Message
@@ -22,7 +22,7 @@ from tests.desk.desk import Desk, conversation_id, open_desk
 
 
 async def keep_house(ports: Ports) -> None:
-    for chore in worker.housekeeping(ports):
+    for chore in duties.housekeeping(ports):
         await chore()
 
 

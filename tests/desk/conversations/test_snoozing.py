@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from pytake_gql import worker
+from pytake_gql import duties
 from pytake_gql.desk.conversations import jobs, service
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, TimelineEntry, TimelineKind
 from pytake_gql.kernel.ports import Ports
@@ -119,7 +119,7 @@ async def test_d4_the_workers_sweep_finds_what_is_due(aside: Aside, ports: Ports
     wanted = ("wake_conversation", (str(aside.desk.organization.id), str(aside.row.id)))
 
     async def swept() -> bool:
-        found = [job for sweep in worker.sweeps(ports) for job in await sweep()]
+        found = [job for sweep in duties.sweeps(ports) for job in await sweep()]
         return wanted in [(job.name, job.arguments) for job in found]
 
     assert not await swept()

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-from pytake_gql import worker
+from pytake_gql import duties
 from pytake_gql.adapters.meta.graph import Graph
 from pytake_gql.desk.attachments.models import Attachment
 from pytake_gql.desk.channels.models import Channel, ChannelKind
@@ -177,7 +177,7 @@ async def test_the_provider_is_down_and_comes_back_and_redis_forgot(wire: Wire, 
     assert channel.status == "ERROR"  # its token has expired; the file waits for a new one
     async with Redis.from_url(wire.ports.settings.redis_url) as redis:
         await redis.flushdb()
-    [sweep] = [sweep for sweep in worker.sweeps(wire.ports) if sweep.__name__ == "fetch_medium"]
+    [sweep] = [sweep for sweep in duties.sweeps(wire.ports) if sweep.__name__ == "fetch_medium"]
     assert (str(wire.desk.organization.id), str(row.id)) in [job.arguments for job in await sweep()]
     assert await wire.fetch_media() == [True]
     [message] = await wire.rows(Message)

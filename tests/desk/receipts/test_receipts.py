@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlmodel import select
 
-from pytake_gql import worker
+from pytake_gql import duties, worker
 from pytake_gql.desk.channels.models import Channel, ChannelStatus
 from pytake_gql.desk.contacts import merging
 from pytake_gql.desk.receipts import jobs, service
@@ -132,7 +132,7 @@ async def test_a_worker_finds_it_though_redis_has_forgotten(wire: Wire) -> None:
     await wire.desk.agent.ask(PULL)
     await read(wire.desk.agent, wire)
     job = Job("tell_read", (str(wire.desk.organization.id), str((await wire.conversation()).id)))
-    found = [job_ for sweep in worker.sweeps(wire.ports) for job_ in await sweep()]
+    found = [job_ for sweep in duties.sweeps(wire.ports) for job_ in await sweep()]
     assert job in found
-    await worker.Workshop(worker.jobs(wire.ports, None, {})).run(job)  # type: ignore[arg-type]
+    await worker.Workshop(duties.jobs(wire.ports, None, {})).run(job)  # type: ignore[arg-type]
     assert len(wire.line.seen) == 1

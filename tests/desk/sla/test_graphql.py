@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from pytake_gql import bootstrap, worker
+from pytake_gql import bootstrap, duties, listeners
 from pytake_gql.desk.conversations.models import SlaTarget
 from pytake_gql.desk.queues.models import Queue
 from pytake_gql.desk.sla import jobs, service
@@ -238,11 +238,11 @@ async def test_d25_the_worker_finds_what_was_missed_and_records_it(chat: Chat, c
     ports, due = chat.desk.make.ports, (await chat.dues())[0]
     clock.advance(minutes=3)
     job = Job("record_breaches", (str(chat.desk.organization.id), str(chat.row_id)))
-    assert job in [found for sweep in worker.sweeps(ports) for found in await sweep()]
-    work = worker.jobs(ports, bootstrap.mailer(ports.settings, ports.clock), bootstrap.channels(ports))
+    assert job in [found for sweep in duties.sweeps(ports) for found in await sweep()]
+    work = duties.jobs(ports, bootstrap.mailer(ports.settings, ports.clock), bootstrap.channels(ports))
     await work[job.name](*job.arguments)
     assert await chat.breaches() == [("FIRST_RESPONSE", due)]
-    assert job not in [found for sweep in worker.sweeps(ports) for found in await sweep()]
+    assert job not in [found for sweep in duties.sweeps(ports) for found in await sweep()]
 
 
 async def test_d25_a_breach_is_told_once_to_whoever_listens(chat: Chat, clock: TravellingClock) -> None:
@@ -252,9 +252,9 @@ async def test_d25_a_breach_is_told_once_to_whoever_listens(chat: Chat, clock: T
     async def hear(_: UnitOfWork, event: SlaBreached) -> None:
         heard.append(event)
 
-    ports, listeners = chat.desk.make.ports, bootstrap.listeners()
-    listeners.on(SlaBreached, hear)
-    units = UnitsOfWork(ports.database, ports.clock, ports.bus, ports.jobs, listeners, ports.settings)
+    ports, heard_by = chat.desk.make.ports, listeners.listeners()
+    heard_by.on(SlaBreached, hear)
+    units = UnitsOfWork(ports.database, ports.clock, ports.bus, ports.jobs, heard_by, ports.settings)
     clock.advance(minutes=3)
     for _ in range(2):
         async with units.of_system(chat.desk.organization.id) as uow:
