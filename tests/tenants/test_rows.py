@@ -44,6 +44,8 @@ TOLD_ACROSS = {
     "engine_due_snoozes": {"organization_id", "conversation_id"},
     "engine_due_media": {"organization_id", "medium_id"},
     "engine_due_executions": {"organization_id", "execution_id"},
+    "engine_due_flow_effects": {"organization_id", "effect_id"},
+    "engine_due_flow_runs": {"organization_id", "run_id"},
     "engine_expired_idempotency_keys": {"uuid"},
     "engine_found_contacts": {"uuid"},
     "engine_found_conversations": {"uuid"},
