@@ -1,6 +1,7 @@
 """Who hears what: the one list of what travels up the wings, in the order in which it is heard."""
 
 from pytake_gql.automation.flow_automations import listeners as flow_automations
+from pytake_gql.automation.flow_automations.events import FlowAutomationPaused
 from pytake_gql.automation.flow_executions import following
 from pytake_gql.automation.flow_executions.events import FlowExecutionEnded
 from pytake_gql.automation.flow_runs import listeners as flow_runs
@@ -121,3 +122,5 @@ def _hear_in_insight(heard: Listeners) -> None:
     heard.on(SlaBreached, notifications.on_sla_breached)
     heard.on(QueueUnroutable, notifications.on_queue_unroutable)
     heard.on(ChannelFailed, notifications.on_channel_failed)
+    heard.on(FlowAutomationPaused, notifications.on_automation_paused)
+    heard.on(FlowExecutionEnded, notifications.on_execution_ended)

@@ -1,4 +1,4 @@
-"""What providers are still to be told: how far conversations were read. And why a channel failed, for admins.
+"""What providers are still to be told: how far conversations were read. And what failed and why, for admins.
 
 Revision ID: receipts
 Revises: flow_executions
@@ -19,6 +19,15 @@ DUE = "engine_due_receipts(until timestamptz, at_most integer)"
 
 def upgrade() -> None:
     op.add_column("notifications", sa.Column("reason", sa.String(1000), nullable=True))
+    op.add_column("notifications", sa.Column("flow_automation_id", sa.Uuid(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_notifications_organization_id_flow_automation_id"),
+        "notifications",
+        "flow_automations",
+        ["organization_id", "flow_automation_id"],
+        ["organization_id", "id"],
+        ondelete="CASCADE",
+    )
     op.create_table(
         "due_receipts",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -57,4 +66,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(f"DROP FUNCTION {DUE}")
     op.drop_table("due_receipts")
+    op.drop_column("notifications", "flow_automation_id")
     op.drop_column("notifications", "reason")

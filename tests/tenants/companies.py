@@ -144,11 +144,13 @@ async def found(make: Factory, http: httpx.AsyncClient) -> Company:
     await make.save(organization.id, _receipt(make, id_of(active), id_of(message), channel.id))
     entry = (await boss.ask(_LOG))["nodes"][0]["id"]
     conversation, contact = id_of(active), await _contact(boss, active)
-    notification = _notification(make, admin.member.id, conversation, channel.id)
-    await make.save(organization.id, _decision(make, conversation, agent.member.id), notification)
+    await make.save(organization.id, _decision(make, conversation, agent.member.id))
     tag, attribute = await _described(make, organization, id_of(contact), conversation)
     run = await _run(make, organization, id_of(flow), conversation)
     fired = await executions.fired(make, organization.id, run, channel.id, id_of(contact), admin.member.id)
+    notification = _notification(make, admin.member.id, conversation, channel.id)
+    notification.flow_automation_id = id_of(fired["FlowAutomation"])
+    await make.save(organization.id, notification)
     return Company(
         organization=organization,
         admin=admin,

@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pytake_gql.kernel.events import Event
@@ -15,7 +16,10 @@ class FlowAutomationDeleted(Event):
     entity: ClassVar[str] = "FlowAutomation"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FlowAutomationPaused(Event):
-    """By itself, for a reason that its row tells (S21)."""
+    """By itself, for that reason, in the organization's language (S21)."""
 
     entity: ClassVar[str] = "FlowAutomation"
+
+    reason: str

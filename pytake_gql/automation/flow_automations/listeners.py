@@ -91,7 +91,7 @@ async def _pause_if_hopeless(uow: UnitOfWork, row: FlowAutomation, reason: str |
     if told is not None:
         await service.stop_firing(uow, row, AutomationStatus.PAUSED, told)
         changes = {"status": {"from": AutomationStatus.ACTIVE, "to": AutomationStatus.PAUSED}}
-        uow.emit(FlowAutomationPaused(entity_id=row.id, changes=changes))
+        uow.emit(FlowAutomationPaused(entity_id=row.id, changes=changes, reason=told))
 
 
 async def _name_of_first(uow: UnitOfWork, which: bool) -> str | None:

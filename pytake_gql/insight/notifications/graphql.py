@@ -5,6 +5,7 @@ from uuid import UUID
 
 import strawberry
 
+from pytake_gql.automation.flow_automations.graphql import FlowAutomation, find_automation
 from pytake_gql.desk.channels.graphql import Channel, find_channel
 from pytake_gql.desk.conversations import queries
 from pytake_gql.desk.conversations.nodes import Conversation
@@ -56,7 +57,7 @@ class Notification(Node):
 
     @field
     async def body(self, info: Info) -> str | None:
-        """Who wrote last or waits, while the member may see the conversation; why a channel failed."""
+        """Who wrote last or waits, while the member may see the conversation; why something failed or paused."""
         if self.row.reason is not None:
             return self.row.reason
         seen = await self.conversation(info)
@@ -75,6 +76,12 @@ class Notification(Node):
         """Which channel failed, under CHANNEL_FAILED."""
         found: Channel | None = await find_channel(info, self.row.channel_id) if self.row.channel_id else None
         return found
+
+    @field
+    async def flow_automation(self, info: Info) -> FlowAutomation | None:
+        """Which automation paused or failed."""
+        id_ = self.row.flow_automation_id
+        return await find_automation(info, id_) if id_ else None
 
 
 @finds("Notification")

@@ -7,6 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from pytake_gql.automation.flow_automations.events import FlowAutomationPaused
+from pytake_gql.automation.flow_executions.events import FlowExecutionEnded
+from pytake_gql.automation.flow_executions.models import ExecutionStatus
 from pytake_gql.desk.channels.events import ChannelFailed
 from pytake_gql.desk.conversations.events import ConversationAssigned, MessageReceived
 from pytake_gql.desk.conversations.models import (
@@ -28,7 +31,7 @@ from pytake_gql.kernel.principal import Role
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.models import Member
 
-_NOTHING = dict.fromkeys(("conversation_id", "number", "target", "channel_id", "reason"))
+_NOTHING = dict.fromkeys(("conversation_id", "number", "target", "channel_id", "flow_automation_id", "reason"))
 """What a notification is not about: rows of one transaction are written together, so that all name the same columns."""
 
 
@@ -87,10 +90,20 @@ async def on_sla_breached(uow: UnitOfWork, event: SlaBreached) -> None:
 
 async def on_channel_failed(uow: UnitOfWork, event: ChannelFailed) -> None:
     """The org admins, whoever's act it was that showed it."""
-    told = {"kind": NotificationKind.CHANNEL_FAILED, "channel_id": event.entity_id, "reason": event.reason}
-    for admin_id in await _admins(uow):
-        uow.append(Notification, {**_NOTHING, "member_id": admin_id, "created_at": uow.now(), **told})
-        uow.wake(topic(admin_id))
+    await _tell_admins(uow, NotificationKind.CHANNEL_FAILED, reason=event.reason, channel_id=event.entity_id)
+
+
+async def on_automation_paused(uow: UnitOfWork, event: FlowAutomationPaused) -> None:
+    """The org admins: nothing is fired until one of them resumes it (S21)."""
+    kind = NotificationKind.AUTOMATION_PAUSED
+    await _tell_admins(uow, kind, reason=event.reason, flow_automation_id=event.entity_id)
+
+
+async def on_execution_ended(uow: UnitOfWork, event: FlowExecutionEnded) -> None:
+    """The org admins, of one that failed as a whole; what failed of the others is in its history."""
+    if event.status is ExecutionStatus.FAILED:
+        kind = NotificationKind.EXECUTION_FAILED
+        await _tell_admins(uow, kind, reason=event.reason, flow_automation_id=event.automation_id)
 
 
 async def on_queue_unroutable(uow: UnitOfWork, event: QueueUnroutable) -> None:
@@ -130,6 +143,13 @@ async def _admins(uow: UnitOfWork) -> Sequence[UUID]:
         col(Member.removed_at).is_(None),
     )
     return (await uow.session.execute(statement.order_by(col(Member.id)))).scalars().all()
+
+
+async def _tell_admins(uow: UnitOfWork, kind: NotificationKind, *, reason: str | None, **about: UUID) -> None:
+    for admin_id in await _admins(uow):
+        told = {"member_id": admin_id, "kind": kind, "reason": reason, "created_at": uow.now(), **about}
+        uow.append(Notification, {**_NOTHING, **told})
+        uow.wake(topic(admin_id))
 
 
 def _tell(

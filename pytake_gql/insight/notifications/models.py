@@ -13,7 +13,8 @@ class NotificationKind(StrEnum):
     """What happened. ASSIGNED: given to the member. TRANSFERRED: given to the member by who had it.
 
     REPLIED: the contact wrote. SLA_BREACHED: a deadline passed. UNROUTABLE: nobody in the queue has the mandatory
-    skills. LIMIT_NEAR: of the plan.
+    skills. AUTOMATION_PAUSED: by itself. EXECUTION_FAILED: nobody was sent anything. CHANNEL_FAILED: its provider lets
+    nothing pass. LIMIT_NEAR: of the plan.
     """
 
     ASSIGNED = "ASSIGNED"
@@ -48,6 +49,7 @@ class Notification(TenantModel, table=True):
         belongs_to("members", "member_id"),
         belongs_to("conversations", "conversation_id", ondelete="CASCADE"),
         belongs_to("channels", "channel_id", ondelete="CASCADE"),
+        belongs_to("flow_automations", "flow_automation_id", ondelete="CASCADE"),
         within_organization(),
     )
 
@@ -55,8 +57,9 @@ class Notification(TenantModel, table=True):
     kind: NotificationKind = Field(sa_type=text_enum(NotificationKind))
     conversation_id: UUID | None = None
     channel_id: UUID | None = None
+    flow_automation_id: UUID | None = None
     reason: str | None = Field(default=None, max_length=1000)
-    """What the provider said, under CHANNEL_FAILED: it stays when the channel works again."""
+    """Why it failed or paused, as it was told then: it stays when the channel or the automation works again."""
     number: int | None = None
     """The conversation's."""
     target: SlaTarget | None = Field(default=None, sa_type=text_enum(SlaTarget))

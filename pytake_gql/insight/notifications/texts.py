@@ -10,6 +10,10 @@ def title(row: Notification, locale: str) -> str:
     match row.kind:
         case NotificationKind.CHANNEL_FAILED:
             return translate("A channel lets nothing pass any more", locale)
+        case NotificationKind.AUTOMATION_PAUSED:
+            return translate("An automation paused by itself", locale)
+        case NotificationKind.EXECUTION_FAILED:
+            return translate("An automation failed to run", locale)
         case _:
             return _of_conversation(row, locale)
 

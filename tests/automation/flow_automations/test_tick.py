@@ -14,6 +14,7 @@ from pytake_gql.automation.flow_automations.models import AutomationStatus, Flow
 from pytake_gql.automation.flow_executions import service as executions
 from pytake_gql.automation.flow_executions.models import ExecutionStatus, FlowExecution
 from pytake_gql.automation.flow_executions.snapshots import Snapshot
+from pytake_gql.insight.notifications.models import Notification, NotificationKind
 from tests.automation.flow_automations.automations import STATUS, UPDATE, Automations
 from tests.conftest import TravellingClock
 
@@ -166,6 +167,12 @@ async def test_s21_three_failures_in_a_row_pause_it_and_say_why(
         clock.advance(hours=1)
     assert row.status_reason == "3 execuções falharam em seguida. provider said no"
     assert (row.next_firing_at, row.failures) == (None, 3)
+    told = await automations.rows(Notification)
+    paused = [it for it in told if it.kind is NotificationKind.AUTOMATION_PAUSED]
+    assert {(it.reason, it.flow_automation_id) for it in paused} == {(row.status_reason, row.id)}
+    assert len({it.member_id for it in paused}) == len(paused)
+    failed = [it for it in told if it.kind is NotificationKind.EXECUTION_FAILED and it.member_id == paused[0].member_id]
+    assert [it.reason for it in failed] == ["provider said no"] * 5
     await automations.later(clock)
     resumed = (await automations.change(STATUS, id=id_, status="ACTIVE"))["flowAutomation"]
     assert (resumed["status"], resumed["statusReason"]) == ("ACTIVE", None)
