@@ -223,7 +223,7 @@ class Losses:
 
 
 async def losses(make: Factory, http: httpx.AsyncClient, desk: Desk, id_: str) -> Losses:
-    theirs = await open_desk(make, http)
+    theirs = await open_desk(make, http, auto_assign=False)
     their_id = conversation_id((await make.conversation(theirs.channel)).id)
     platform = await make.member(await make.organization(), Role.SUPER_ADMIN)
     made = Losses(desk, theirs, http, Client(http, (await make.signed_in(platform)).token))
@@ -262,7 +262,7 @@ async def test_g11_g12_what_is_lost_ends_on_every_process_with_redis_and_without
 ) -> None:
     make = Factory(their_ports)
     async with httpx.AsyncClient(base_url=two_apis.url, timeout=20) as http, AsyncExitStack() as stack:
-        desk = await open_desk(make, http)
+        desk = await open_desk(make, http, auto_assign=False)
         id_ = conversation_id((await make.conversation(desk.channel)).id)
         stays = await make.signed_in(await make.member(desk.organization, Role.VIEWER))
         claims = {"sub": str(stays.member.account_id), "sid": str(stays.session.id), "org": str(desk.organization.id)}

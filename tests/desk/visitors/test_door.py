@@ -58,11 +58,11 @@ def literal(type_: graphql.GraphQLInputType) -> str:
     if isinstance(type_, graphql.GraphQLEnumType):
         return str(next(iter(type_.values)))
     if isinstance(type_, graphql.GraphQLInputObjectType):
-        needed = (
-            f"{name}: {literal(f.type)}" for name, f in type_.fields.items() if graphql.is_required_input_field(f)
-        )
-        return f"{{{', '.join(needed)}}}"
+        needed = [(name, f) for name, f in type_.fields.items() if graphql.is_required_input_field(f)]
+        chosen = list(type_.fields.items())[:1] if type_.is_one_of else needed
+        return f"{{{', '.join(f'{name}: {literal(f.type)}' for name, f in chosen)}}}"
     values = {"Int": "1", "Float": "1.5", "Boolean": "true", "DateTime": '"2026-01-01T00:00:00Z"', "JSON": "{}"}
+    values |= {"Date": '"2026-01-01"', "Time": '"09:00"', "LocalDateTime": '"2026-01-01T09:00:00"', "TimeZone": '"UTC"'}
     return values.get(str(type_), '"x"')
 
 

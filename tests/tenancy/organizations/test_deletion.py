@@ -41,7 +41,7 @@ def value_of(column: sa.Column[Any]) -> Any:
     if isinstance(kind, sa.Enum):
         return kind.enum_class(kind.enums[0]) if kind.enum_class else kind.enums[0]
     values: dict[type, Any] = {UUID: uuid7(), str: uuid4().hex[:7], bytes: uuid7().bytes}
-    values |= {int: 1, float: 1.0, bool: True}
+    values |= {int: 1, float: 1.0, bool: True, dt.date: NOW.date()}
     return NOW if kind.python_type is dt.datetime else values[kind.python_type]
 
 
