@@ -218,6 +218,11 @@ async def _run(make: Factory, organization: Organization, flow_id: UUID, convers
         wake_at=now + timedelta(days=30),
         started_at=now,
     )
+    past = FlowRun(
+        **run.model_dump(exclude={"id", "organization_id", "status", "wake_at", "finished_at"}),
+        status=FlowRunStatus.COMPLETED,
+        finished_at=now,
+    )
     passed = FlowRunStep(
         run_id=run.id, position=1, node_id=f"no-{uuid4().hex}", kind=FlowNodeKind.START, entered_at=now
     )
@@ -228,7 +233,7 @@ async def _run(make: Factory, organization: Organization, flow_id: UUID, convers
         request={"url": f"https://api.example.com/{uuid4().hex}"},
         due_at=now + timedelta(days=30),
     )
-    await make.save(organization.id, run, passed, effect)
+    await make.save(organization.id, past, run, passed, effect)
     return run.id
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased, make_transient
 from sqlmodel import SQLModel, col, select
 
-from pytake_gql.kernel.db import API_ROLE, Database, TenancyViolation
+from pytake_gql.kernel.db import API_ROLE, Database, Instant, TenancyViolation
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings
@@ -44,6 +45,9 @@ TOLD_ACROSS = {
     "engine_due_snoozes": {"organization_id", "conversation_id"},
     "engine_due_media": {"organization_id", "medium_id"},
     "engine_due_receipts": {"organization_id", "conversation_id"},
+    "engine_due_automations": {"organization_id", "automation_id"},
+    "engine_due_automations_fairly": {"organization_id", "automation_id"},
+    "engine_next_firing": {"timestamp with time zone"},
     "engine_due_executions": {"organization_id", "execution_id"},
     "engine_due_flow_effects": {"organization_id", "effect_id"},
     "engine_due_flow_runs": {"organization_id", "run_id"},
@@ -102,6 +106,8 @@ def copied(table: str, row: dict[str, Any], **changed: str) -> str:
 def _fresh(type_: Any) -> Any:
     if isinstance(type_, sa.Integer):
         return uuid4().int % 1_000_000_000
+    if isinstance(type_, Instant):
+        return str(datetime.fromtimestamp(uuid4().int % 1_000_000_000, UTC))
     return f"\\x{uuid4().hex}" if isinstance(type_, sa.LargeBinary) else uuid4().hex
 
 
