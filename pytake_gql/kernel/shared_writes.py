@@ -11,27 +11,23 @@ A = TypeVar("A")
 
 @dataclass(slots=True)
 class _Line:
-    """Those who wait for a write of one kind, and the writes that run."""
+    """Those who wait for the next write of one kind, and the write that runs."""
 
     waiting: list[tuple[Any, asyncio.Future[Any]]] = field(default_factory=list)
-    serving: int = 0
-    writing: int = 0
+    running: asyncio.Task[None] | None = None
 
 
 class SharedWrites:
     """Requests of this process, by what they ask for.
 
-    Whoever asks in the same turn of the loop, or while the writes of that kind run, is served together with others
-    who wait, at most `at_once` of them. Nobody waits for company: the first one begins at once. Of each kind two
-    writes run at a time, so that one is prepared while the database works on the other, and they share who waits
-    evenly. Who leaves takes nobody along, and what was asked is done all the same.
+    Whoever asks in the same turn of the loop, or while a write of that kind runs, is served by the next one together
+    with all others who wait, at most `at_once` of them. Nobody waits for company: the first one begins at once.
+    Who leaves takes nobody along, and what was asked is done all the same.
     """
 
-    def __init__(self, at_once: int = 50, lanes: int = 2) -> None:
+    def __init__(self, at_once: int = 50) -> None:
         self._at_once = at_once
-        self._lanes = lanes
         self._lines: dict[Hashable, _Line] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(
         self, key: Hashable, request: Q, write: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]]
@@ -40,33 +36,23 @@ class SharedWrites:
         line = self._lines.setdefault(key, _Line())
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         line.waiting.append((request, answer))
-        if line.serving < self._lanes:
-            line.serving += 1
-            task = asyncio.create_task(self._serve(key, line, write), name="shared writes")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if line.running is None:
+            line.running = asyncio.create_task(self._serve(key, line, write), name="shared writes")
         return await answer
 
     async def _serve(
         self, key: Hashable, line: _Line, write: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
     ) -> None:
         while line.waiting:
-            share = -(-len(line.waiting) // (self._lanes - line.writing))
-            count = min(self._at_once, share)
-            served, line.waiting = line.waiting[:count], line.waiting[count:]
-            line.writing += 1
+            served, line.waiting = line.waiting[: self._at_once], line.waiting[self._at_once :]
             try:
                 answers = await write([request for request, _ in served])
             except Exception as error:  # noqa: BLE001 - told to all who asked
                 answers = [error] * len(served)
-            finally:
-                line.writing -= 1
             for (_, future), answer in zip(served, answers, strict=True):
                 if not future.done():
                     if isinstance(answer, Exception):
                         future.set_exception(answer)
                     else:
                         future.set_result(answer)
-        line.serving -= 1
-        if not line.serving:
-            del self._lines[key]
+        del self._lines[key]

@@ -22,26 +22,14 @@ class Desk:
 
 
 async def test_who_asks_at_once_is_served_together_each_with_an_own_answer() -> None:
-    shared, desk = SharedWrites(lanes=1), Desk()
+    shared, desk = SharedWrites(), Desk()
     desk.go.set()
     assert await asyncio.gather(*(shared.ask("k", number, desk.write) for number in range(5))) == [0, 2, 4, 6, 8]
     assert desk.served == [[0, 1, 2, 3, 4]]
 
 
-async def test_two_writes_share_who_waits() -> None:
-    shared, desk = SharedWrites(), Desk()
-    asked = [asyncio.create_task(shared.ask("k", number, desk.write)) for number in range(5)]
-    await asyncio.sleep(0.01)
-    later = [asyncio.create_task(shared.ask("k", number, desk.write)) for number in (5, 6)]
-    await asyncio.sleep(0.01)
-    assert desk.served == [[0, 1, 2], [3, 4]]
-    desk.go.set()
-    assert await asyncio.gather(*asked, *later) == [0, 2, 4, 6, 8, 10, 12]
-    assert desk.served == [[0, 1, 2], [3, 4], [5, 6]]
-
-
 async def test_who_comes_while_one_runs_is_served_by_the_next() -> None:
-    shared, desk = SharedWrites(lanes=1), Desk()
+    shared, desk = SharedWrites(), Desk()
     first = asyncio.create_task(shared.ask("k", 1, desk.write))
     await asyncio.sleep(0.01)
     later = [asyncio.create_task(shared.ask("k", number, desk.write)) for number in (2, 3)]
@@ -62,7 +50,7 @@ async def test_other_keys_do_not_wait_for_each_other() -> None:
 
 
 async def test_no_more_than_so_many_at_once() -> None:
-    shared, desk = SharedWrites(at_once=2, lanes=1), Desk()
+    shared, desk = SharedWrites(at_once=2), Desk()
     desk.go.set()
     assert await asyncio.gather(*(shared.ask("k", number, desk.write) for number in range(5))) == [0, 2, 4, 6, 8]
     assert desk.served == [[0, 1], [2, 3], [4]]
@@ -89,7 +77,7 @@ async def test_a_fault_is_told_to_all_and_the_next_are_served() -> None:
 
 
 async def test_who_leaves_takes_nobody_along_and_what_was_asked_is_done() -> None:
-    shared, desk = SharedWrites(lanes=1), Desk()
+    shared, desk = SharedWrites(), Desk()
     leaving, staying = (asyncio.create_task(shared.ask("k", number, desk.write)) for number in (1, 2))
     await asyncio.sleep(0.01)
     leaving.cancel()
