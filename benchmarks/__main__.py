@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from benchmarks import counts, fan_out, pull, reading, route, search, send, snapshot, table
+from benchmarks import counts, fan_out, preview, pull, reading, route, search, send, snapshot, table
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 
@@ -21,6 +21,7 @@ MEASURES = {
     "seen": send.seen,
     "fan-out": fan_out.one_group,
     "groups": fan_out.hundred_groups,
+    "preview": preview.preview,
     # The last: it fills the database.
     "search": search.search,
 }

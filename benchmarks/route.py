@@ -20,7 +20,10 @@ from pytake_gql.kernel.ids import global_id
 
 CAPACITY = 5
 FREED = 100
+_WARM_UP = 10
 _PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.004
+"""Whoever looks more often takes the time that is to be measured from those who route."""
 
 CLAIM = f"""
 BEGIN;
@@ -91,7 +94,10 @@ async def route(stage: Stage, limits: Limits) -> Result:
 
 
 async def freed(stage: Stage, limits: Limits) -> Result:
-    """One agent with one slot closes, again and again: from the answer to the next one being assigned by the worker."""
+    """One agent with one slot closes, again and again: from the answer to the next one being assigned.
+
+    By the process that closed, right after its commit; a worker runs beside it. The first few fill what is kept.
+    """
     count = FREED if limits.seconds >= 2 else 10
     await _prepare(stage, "ROUND_ROBIN", agents=1, capacity=1)
     async with (
@@ -100,16 +106,17 @@ async def freed(stage: Stage, limits: Limits) -> Result:
         measured(stage.product_pid, stage.postmaster) as run,
     ):
         held = await _next(stage, None)
-        for _ in range(count):
+        for turn in range(-_WARM_UP, count):
             asked = {"query": CLOSE, "variables": {"id": global_id("Conversation", held)}}
             await agent.post(orjson.dumps(asked))
             started = time.perf_counter()
             held = await _next(stage, held)
-            run.latencies.append(time.perf_counter() - started)
+            if turn >= 0:
+                run.latencies.append(time.perf_counter() - started)
             await asyncio.sleep(0.05)
         run.seconds = sum(run.latencies)
     await _prepare(stage, "MANUAL")
-    return Result("freed slot → next assignment, unloaded", run.numbers, f"{count} by a worker process")
+    return Result("freed slot → next assignment, unloaded", run.numbers, f"{count}, each assigned once")
 
 
 async def _next(stage: Stage, held: UUID | None) -> UUID:
@@ -122,7 +129,7 @@ async def _next(stage: Stage, held: UUID | None) -> UUID:
             )
             if found is not None and found != held:
                 return found
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(_LOOK_SECONDS)
     raise NotAssigned
 
 
