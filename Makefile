@@ -32,8 +32,8 @@ check: $(STAMP)  ## Lint, types, layers, the schema's freshness and the tests of
 	$(BIN)/pytake schema --check
 	$(BIN)/pytest -q tests/test_house.py tests/test_ship.py
 
-chaos: $(STAMP)  ## Kill API and worker and empty Redis while people write, again and again
-	$(BIN)/pytest --long tests/processes tests/desk/routing
+chaos: $(STAMP)  ## The long runs: processes killed and Redis emptied, races, every zone and text
+	$(BIN)/pytest --long tests/processes tests/desk/routing tests/automation
 
 bench: $(STAMP)  ## Measure against the floors; prints ratios
 	$(BIN)/python -m benchmarks

@@ -68,6 +68,8 @@ async def update(uow: UnitOfWork, automation_id: UUID, given: Changes, revision:
     specials = await queries.specials_of(uow.session, [row.id])
     columns = await values.checked(uow, given, row, specials[row.id])
     changed = change(row, columns)
+    if "flow_id" in changed and row.status is AutomationStatus.ACTIVE:
+        await _require_published(uow, row.flow_id)
     known = specials[row.id]
     if "schedule" in given:
         wanted: Settings | None = given["schedule"]
@@ -152,8 +154,7 @@ async def schedule_of(uow: UnitOfWork, row: FlowAutomation, wanted: Settings) ->
 
 async def _activate(uow: UnitOfWork, row: FlowAutomation, wanted: Settings | None) -> None:
     """Only with a published flow, and with something left to fire where there is a schedule."""
-    if not await versions.published(uow.session, [row.flow_id]):
-        refuse(UserErrorCode.WRONG_STATE, "Publish its flow first.", "flow_id")
+    await _require_published(uow, row.flow_id)
     row.active_since = uow.now()
     if wanted is not None:
         firing = first_after(await schedule_of(uow, row, wanted), row.id, uow.now())
@@ -163,12 +164,21 @@ async def _activate(uow: UnitOfWork, row: FlowAutomation, wanted: Settings | Non
     row.status, row.status_reason, row.failures, row.updated_at = AutomationStatus.ACTIVE, None, 0, uow.now()
 
 
+async def _require_published(uow: UnitOfWork, flow_id: UUID) -> None:
+    """What is fired has a version: an active automation would else stop without a word."""
+    if not await versions.published(uow.session, [flow_id]):
+        refuse(UserErrorCode.WRONG_STATE, "Publish its flow first.", "flow_id")
+
+
 async def aim_anew(uow: UnitOfWork, row: FlowAutomation, wanted: Settings | None) -> None:
-    """After an edit: at what starts next. What its jitter holds back has not been fired yet."""
+    """After an edit: at what starts next, COMPLETED where nothing does. What jitter holds back is still to be fired."""
     if row.status is not AutomationStatus.ACTIVE or wanted is None:
         aim(row, None)
         return
-    aim(row, _next_start(await schedule_of(uow, row, wanted), row.id, uow.now()))
+    firing = _next_start(await schedule_of(uow, row, wanted), row.id, uow.now())
+    aim(row, firing)
+    if firing is None:
+        row.status, row.updated_at = AutomationStatus.COMPLETED, uow.now()
 
 
 def _next_start(schedule: Schedule, automation_id: UUID, now: datetime) -> Firing | None:

@@ -203,6 +203,23 @@ async def test_s22_an_edit_cancels_what_has_not_begun_and_a_new_name_does_not(au
     assert [status for _, status in await automations.history(made["id"])] == ["CANCELLED"]
 
 
+async def test_what_is_active_keeps_a_published_flow(automations: Automations) -> None:
+    document = (
+        """mutation ($input: CreateFlowInput!) { createFlow(input: $input) { flow { id } userErrors { code } } }"""
+    )
+    draft = (await automations.admin.ask(document, input={"name": "Rascunho"}))["flow"]["id"]
+    made = await automations.create(schedule=DAILY, activate=True)
+    refused = await automations.change(UPDATE, id=made["id"], flowId=draft)
+    assert (refused["flowAutomation"], refusals(refused)) == (None, [("WRONG_STATE", "flowId")])
+    row = await automations.row(made["id"])
+    assert (row.flow_id, row.revision) == (automations.version.flow_id, 1)
+    assert row.next_firing_at == datetime.fromisoformat(made["nextFiringAt"])
+    await automations.change(STATUS, id=made["id"], status="PAUSED")
+    changed = await automations.change(UPDATE, id=made["id"], flowId=draft)
+    assert refusals(changed) == []
+    assert refusals(await automations.change(STATUS, id=made["id"], status="ACTIVE")) == [("WRONG_STATE", "flowId")]
+
+
 async def test_s20_a_pause_clears_the_next_firing_and_resuming_counts_from_now(
     automations: Automations, clock: TravellingClock
 ) -> None:
