@@ -28,6 +28,7 @@ _PUBLISH = "for i = 1, #ARGV, 2 do redis.call('publish', ARGV[i], ARGV[i + 1]) e
 _CONFIRMATION_SECONDS = 1.0
 _PING_SECONDS = 2.0
 _RETRY_SECONDS = 0.25
+_FAREWELL_SECONDS = 1.0
 
 
 class Wake(NamedTuple):
@@ -95,14 +96,27 @@ class Bus:
         self._pubsub: PubSub | None = None
         self._topics: dict[str, _Topic] = {}
         self._reader: asyncio.Task[None] | None = None
+        self._untold: dict[Wake, None] = {}
+        self._publisher: asyncio.Task[None] | None = None
 
-    async def publish(self, wakes: Iterable[Wake]) -> None:
-        """Best effort: the rows are committed, and a poll finds what no wake-up told."""
-        try:
+    def publish(self, wakes: Iterable[Wake]) -> None:
+        """Tells them in this order, without keeping the caller: who wrote need not wait for Redis.
+
+        Best effort: the rows are committed, and a poll finds what no wake-up told.
+        """
+        self._untold |= dict.fromkeys(wakes)
+        if self._publisher is None or self._publisher.done():
+            self._publisher = asyncio.create_task(self._publish(), name="wake-ups")
+
+    async def _publish(self) -> None:
+        """One command for all that were committed while the one before was on its way."""
+        while self._untold:
+            wakes, self._untold = self._untold, {}
             told = [part for topic, data in wakes for part in (f"{_PREFIX}{topic}", orjson.dumps(data))]
-            await self._redis.execute_command("EVAL", _PUBLISH, 0, *told)  # type: ignore[no-untyped-call]
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("wake-ups were not published: %s", error)
+            try:
+                await self._redis.execute_command("EVAL", _PUBLISH, 0, *told)  # type: ignore[no-untyped-call]
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("wake-ups were not published: %s", error)
 
     async def is_reachable(self) -> bool:
         """Whether Redis answers; without it live updates are slow, and nothing is lost."""
@@ -208,5 +222,6 @@ class Bus:
             topic.put(GAP)
 
     async def close(self) -> None:
-        if self._reader is not None:
-            await tasks.end([self._reader])
+        if self._publisher is not None:
+            await asyncio.wait([self._publisher], timeout=_FAREWELL_SECONDS)
+        await tasks.end([it for it in (self._publisher, self._reader) if it is not None])

@@ -163,7 +163,7 @@ class UnitsOfWork:
             await units[0].write()
             await session.commit()
         if wakes:
-            await self._bus.publish(wakes)
+            self._bus.publish(wakes)
         if jobs:
             await self._jobs.enqueue(list(jobs))
 

@@ -113,7 +113,7 @@ async def test_g1_nothing_of_another_organization_is_pushed(
             await socket.subscribe(document, str(number), **variables)
         await follower.until()
         await stir(street, http)
-        await street.ports.bus.publish([Wake(topic, data) for topic, data in forged(street)])
+        street.ports.bus.publish([Wake(topic, data) for topic, data in forged(street)])
         await asyncio.sleep(0.3)  # what should not come has its time to come
         last = f"Fim {uuid4().hex}"
         agent = Client(http, street.ours.agent.token)

@@ -129,7 +129,7 @@ async def nothing_told(street: Street) -> AsyncIterator[None]:
     topics += [topic(id_) for id_ in conversations for topic in (timeline.conversation_topic, timeline.typing_topic)]
     async with street.ports.bus.subscribe(*topics) as wakes:
         yield
-        await street.ports.bus.publish([Wake(end)])
+        street.ports.bus.publish([Wake(end)])
         assert await wakes.next(5) == Wake(end)
 
 
