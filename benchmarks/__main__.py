@@ -13,6 +13,7 @@ MEASURES = {
     "list": reading.list_conversations,
     "history": reading.history,
     "pull": pull.pull,
+    "pull-bare": pull.bare_pull,
     "pull-http": pull.pull_over_http,
     "route": route.route,
     "freed": route.freed,
