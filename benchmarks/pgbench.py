@@ -1,4 +1,7 @@
-"""PostgreSQL's own limit for one statement: `pgbench` of the embedded wheel, with prepared statements."""
+"""PostgreSQL's own limit for statements of ours: `pgbench` of the embedded wheel, with prepared statements.
+
+It works as the product does: in the role that owns nothing, confined to the organization, with plans kept.
+"""
 
 import asyncio
 import os
@@ -7,11 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from benchmarks import seed
 from benchmarks.harness import Limits, Run, measured
 from benchmarks.stage import Stage
 from pytake_gql.embedded import binaries
+from pytake_gql.kernel.db import API_ROLE
 
 _MARGIN_SECONDS = 30
+_SETTINGS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "role": API_ROLE,
+        "app.organization_id": seed.ORGANIZATION_ID,
+        "plan_cache_mode": "force_generic_plan",
+        "enable_sort": "off",
+    }.items()
+)
 
 
 class Failed(Exception):
@@ -46,7 +60,7 @@ class Pgbench:
             *("--log", f"--log-prefix={script.parent}/taken", f"--file={script}"),
             *(f"--host={parts.hostname}", f"--port={parts.port or 5432}", f"--username={parts.username}"),
             parts.path[1:],
-            env={**os.environ, "LC_ALL": "C", "PGPASSWORD": unquote(parts.password or "")},
+            env={**os.environ, "LC_ALL": "C", "PGPASSWORD": unquote(parts.password or ""), "PGOPTIONS": _SETTINGS},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -56,7 +56,7 @@ class Floor:
 async def pull(stage: Stage, limits: Limits) -> Result:
     """The verb itself, called by eight at once in one process: CPU is that of the process.
 
-    pgbench plays the whole transaction of a pull that comes alone, without the tenant's setting.
+    pgbench plays the whole transaction of a pull that comes alone.
     """
     await restock(stage)
     return await _pull(stage, limits, Floor("pgbench, the same transaction", await _same_transaction(stage)))

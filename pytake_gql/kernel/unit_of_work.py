@@ -83,7 +83,8 @@ class UnitOfWork:
 
     async def write(self) -> None:
         """Sends what was added and appended to the database, in this order; the commit stays the maker's."""
-        await self.session.flush()
+        if self.session.new or self.session.dirty or self.session.deleted:
+            await self.session.flush()
         await frozen.append(self.session, self._appended)
         self._appended.clear()
 
