@@ -19,6 +19,7 @@ import pytest
 from redis.asyncio import Redis
 
 from pytake_gql import app, bootstrap, embedded, migration
+from pytake_gql.kernel import garbage
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings, read_settings
 from tests.client import Client
@@ -49,6 +50,11 @@ class Servers:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run faults and races for minutes instead of seconds")
+
+
+def pytest_collection_finish() -> None:
+    """As a server does: else each collection walks every module, every schema and all the tests again."""
+    garbage.settle()
 
 
 @pytest.fixture
