@@ -49,7 +49,15 @@ class Servers:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run faults and races for minutes instead of seconds")
+    parser.addoption("--long", action="store_true", help="only what has a long form: faults and races, for minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A long run leaves out what would only be the same again."""
+    if config.getoption("--long"):
+        left_out = {item for item in items if "is_long" not in getattr(item, "fixturenames", ())}
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish() -> None:
