@@ -6,6 +6,9 @@ STAMP := .venv/.installed
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
+# The tests start many processes, and each would compile the code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help dev test check chaos bench lock clean
 .DEFAULT_GOAL := help
 

@@ -19,6 +19,7 @@ import pytest
 from redis.asyncio import Redis
 
 from pytake_gql import app, bootstrap, embedded, migration
+from pytake_gql.kernel import garbage
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.settings import Settings, read_settings
 from tests.client import Client
@@ -48,7 +49,20 @@ class Servers:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run faults and races for minutes instead of seconds")
+    parser.addoption("--long", action="store_true", help="only what has a long form: faults and races, for minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A long run leaves out what would only be the same again."""
+    if config.getoption("--long"):
+        left_out = {item for item in items if "is_long" not in getattr(item, "fixturenames", ())}
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """As a server does: else each collection walks every module, every schema and all the tests again."""
+    garbage.settle()
 
 
 @pytest.fixture

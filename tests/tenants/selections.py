@@ -1,5 +1,6 @@
 """Selections that show all there is: every leaf, and every object some levels down."""
 
+import functools
 from typing import Any
 
 import graphql
@@ -10,6 +11,7 @@ PAGE = 5
 """As many as a company of the tests has of most things, and cheap enough for everybody's budget."""
 
 
+@functools.cache
 def selection(schema: graphql.GraphQLSchema, type_: Any, levels: int = LEVELS) -> str:
     """The selection set of the type; empty for a leaf."""
     if is_leaf_type(type_):
