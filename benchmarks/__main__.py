@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from benchmarks import counts, fan_out, preview, pull, reading, route, search, send, snapshot, table
+from benchmarks import counts, fan_out, flow_steps, preview, pull, reading, route, search, send, snapshot, table
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 
@@ -23,6 +23,8 @@ MEASURES = {
     "fan-out": fan_out.one_group,
     "groups": fan_out.hundred_groups,
     "preview": preview.preview,
+    "flow-steps": flow_steps.steps,
+    "flow-step-cpu": flow_steps.above_sql,
     # The last: it fills the database.
     "search": search.search,
 }

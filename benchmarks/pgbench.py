@@ -34,11 +34,12 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pgbench:
-    """`transactions` of each client; it knows itself as `:client_id`."""
+    """`transactions` of each client; it knows itself as `:client_id`, and what is defined as that to begin with."""
 
     statement: str
     clients: int
     transactions: int
+    defined: tuple[str, ...] = ()
 
     async def run(self, stage: Stage, limits: Limits) -> Run:
         with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +59,7 @@ class Pgbench:
             *(str(binaries.postgres(None) / "pgbench"), "--no-vacuum", "--protocol=prepared"),
             *(f"--client={self.clients}", "--jobs=2", f"--transactions={self.transactions}"),
             *("--log", f"--log-prefix={script.parent}/taken", f"--file={script}"),
+            *(f"--define={it}" for it in self.defined),
             *(f"--host={parts.hostname}", f"--port={parts.port or 5432}", f"--username={parts.username}"),
             parts.path[1:],
             env={**os.environ, "LC_ALL": "C", "PGPASSWORD": unquote(parts.password or ""), "PGOPTIONS": _SETTINGS},

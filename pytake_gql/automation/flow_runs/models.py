@@ -11,6 +11,7 @@ from pytake_gql.automation.flows.kinds import FlowNodeKind, FlowRunStatus
 from pytake_gql.kernel.db import Instant, TenantModel, belongs_to, text_enum, within_organization
 
 LIVE = "status IN ('RUNNING', 'WAITING')"
+LONGEST_ERROR = 1000
 
 
 class FlowRun(TenantModel, table=True):
@@ -44,7 +45,7 @@ class FlowRun(TenantModel, table=True):
     """Whether a campaign began it: what it says unasked never delays an agent's message (E11)."""
     wake_at: datetime | None = Field(default=None, sa_type=Instant)
     """When a worker is to take its next step: its timer, or at once. Null: something else has to happen first."""
-    error: str | None = Field(default=None, max_length=1000)
+    error: str | None = Field(default=None, max_length=LONGEST_ERROR)
     started_at: datetime = Field(sa_type=Instant)
     finished_at: datetime | None = Field(default=None, sa_type=Instant)
 
@@ -65,7 +66,7 @@ class FlowRunStep(TenantModel, table=True):
     kind: FlowNodeKind = Field(sa_type=text_enum(FlowNodeKind))
     entered_at: datetime = Field(sa_type=Instant)
     left_by: str | None = Field(default=None, max_length=120)
-    error: str | None = Field(default=None, max_length=1000)
+    error: str | None = Field(default=None, max_length=LONGEST_ERROR)
 
 
 class FlowEffectKind(StrEnum):

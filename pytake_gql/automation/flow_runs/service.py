@@ -12,9 +12,10 @@ from sqlmodel import col, select
 from pytake_gql.automation.flow_runs import pins
 from pytake_gql.automation.flow_runs.events import FlowRunEnded
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun, FlowRunStep
+from pytake_gql.automation.flow_runs.standing import Standing
 from pytake_gql.automation.flows.kinds import FlowRunStatus
 from pytake_gql.automation.flows.models import FlowVersion
-from pytake_gql.automation.flows.run import RunState
+from pytake_gql.automation.flows.run import Awaited, RunState
 from pytake_gql.automation.flows.templates import Value
 from pytake_gql.desk.conversations.models import Conversation, ConversationStatus
 from pytake_gql.kernel.errors import UserErrorCode, refuse
@@ -61,14 +62,25 @@ async def start(
     return run
 
 
-def wake(uow: UnitOfWork, run: FlowRun) -> None:
+def wake(uow: UnitOfWork, run: FlowRun | Standing) -> None:
     """A worker looks at it once this is committed."""
     uow.enqueue(job(uow, run))
 
 
-def job(uow: UnitOfWork, run: FlowRun) -> Job:
-    queue = JobQueue.BULK if run.is_bulk else JobQueue.INTERACTIVE
-    return Job("step_flow_run", (str(uow.organization_id), str(run.id)), queue)
+def job(uow: UnitOfWork, run: FlowRun | Standing) -> Job:
+    return Job("step_flow_run", (str(uow.organization_id), str(run.id)), queue_of(run))
+
+
+def queue_of(run: FlowRun | Standing) -> JobQueue:
+    return JobQueue.BULK if run.is_bulk else JobQueue.INTERACTIVE
+
+
+def next_wake(uow: UnitOfWork, run: FlowRun | Standing, state: RunState) -> datetime | None:
+    """When its next step is due, as far as it is known; another reply that waits is taken at once."""
+    if not run.unheard or state.awaits is not Awaited.REPLY:
+        return state.wake_at
+    wake(uow, run)
+    return uow.now()
 
 
 async def cancel(uow: UnitOfWork, conversation_id: UUID) -> None:

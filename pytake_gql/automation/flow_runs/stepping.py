@@ -5,17 +5,17 @@ is known only after the engine was asked, with conversation and run locked: a st
 raises `MustHold`, and is taken again in a new transaction that locks them first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
-from pytake_gql.automation.flow_runs import doing, pins, service
-from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun, FlowRunStep
-from pytake_gql.automation.flows import engine, surroundings
+from pytake_gql.automation.flow_runs import doing, pins, plain, service, standing
+from pytake_gql.automation.flow_runs.models import LONGEST_ERROR, FlowEffect, FlowRun, FlowRunStep
+from pytake_gql.automation.flow_runs.standing import Around, Standing
+from pytake_gql.automation.flows import engine
 from pytake_gql.automation.flows.graph import Graph
 from pytake_gql.automation.flows.kinds import FlowRunStatus
 from pytake_gql.automation.flows.run import (
@@ -26,7 +26,6 @@ from pytake_gql.automation.flows.run import (
     HandOff,
     Happening,
     Passed,
-    Replied,
     RunState,
     Started,
     Step,
@@ -36,16 +35,12 @@ from pytake_gql.automation.flows.run import (
 )
 from pytake_gql.desk.contacts import identities
 from pytake_gql.desk.contacts import service as contacts
-from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.conversations.locks import lock_if
-from pytake_gql.desk.conversations.models import Conversation, Message, TimelineKind
+from pytake_gql.desk.conversations.models import Conversation, TimelineKind
 from pytake_gql.desk.conversations.timeline import record
 from pytake_gql.kernel.errors import Refusal
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
-from pytake_gql.tenancy.organizations.models import Organization
-
-_LONGEST_ERROR = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +87,34 @@ async def take(
     With an outcome it is the one that follows it, as long as the claim is the worker's. `failing` ends the run with
     that reason, and hands the conversation over. Raises `MustHold` and `StepRefused`.
     """
-    found = await _lock(uow, run_id, held)
-    if found is None:
+    at = await _lock(uow, run_id, held)
+    if at is None:
         return False
-    conversation, run = found
     if failing is not None:
-        state = replace(RunState.from_json(run.state), status=FlowRunStatus.FAILED, awaits=None, error=failing)
-        await _write(uow, conversation, run, Step(state, (HandOff(),)))
+        state = replace(at.state, status=FlowRunStatus.FAILED, awaits=None, error=failing)
+        await _write_rows(uow, at, Step(state, (HandOff(),)))
         return True
-    state = RunState.from_json(run.state)
-    if outcome is not None and not await _take_outcome(uow, run, outcome):
+    if outcome is not None and not await _take_outcome(uow, run_id, outcome):
         return False
-    with uow.session.no_autoflush:  # what is read is not what is written: all of that goes at once
-        happening = outcome.happening if outcome else await _happening(uow, run, state)
-        if happening is None:
-            return False
-        graphs = await pins.graphs_of(uow.session, run.pinned)
-        known = await _known(uow, run, conversation, graphs.values())
-    step = engine.step(graphs, state, happening, known)
+    around = await standing.look_around(uow, at)
+    happening = outcome.happening if outcome else _happening(uow, at, around)
+    if happening is None:
+        await plain.rest(uow, at)
+        return False
+    graphs = await pins.graphs_of(uow.session, at.pinned)
+    step = engine.step(graphs, at.state, happening, await around.known(uow, at, graphs.values()))
     if step.is_ignored:
-        _rest(uow, run, state)
+        await plain.rest(uow, at)
         return False
     if (needed := _needed(step.effects)) != held and needed != Held():
         raise MustHold(needed)
     try:
-        await _write(uow, conversation, run, step)
+        if (effects := plain.plain_effects(step)) is not None:
+            await plain.write(uow, at, around.channel_kind, step, effects)
+        else:
+            await _write_rows(uow, at, step)
     except Refusal as refusal:
-        raise StepRefused(refusal.problems[0].message(known.locale)) from refusal
+        raise StepRefused(refusal.problems[0].message(around.organization.locale)) from refusal
     return True
 
 
@@ -146,29 +142,26 @@ async def take_first(
     return True
 
 
-async def _lock(uow: UnitOfWork, run_id: UUID, held: Held) -> tuple[Conversation, FlowRun] | None:
+async def _lock(uow: UnitOfWork, run_id: UUID, held: Held) -> Standing | None:
     """None for a run that ended."""
-    is_live = (FlowRun.id == run_id, col(FlowRun.status).in_(service.LIVE))
-    conversation_id = select(FlowRun.conversation_id).where(*is_live)
-    contact_id = None
-    if held != Held():
-        of_run = select(Conversation.contact_id).where(col(Conversation.id) == conversation_id.scalar_subquery())
-        contact_id = (await uow.session.execute(of_run)).scalar_one_or_none()
-        if contact_id is None:
-            return None
-        if held.is_phone:
-            await one_at_a_time(uow, identities.WHO_IS_WHO)
-        if held.is_contact and not await _lock_contact(uow, contact_id):
-            return None
-    conversation = await _lock_conversation(uow, conversation_id, held)
-    if conversation is None:
+    if held == Held():
+        return await standing.lock(uow, run_id)
+    of_run = (
+        select(Conversation.id, Conversation.contact_id)
+        .join(FlowRun, col(FlowRun.conversation_id) == Conversation.id)
+        .where(FlowRun.id == run_id)
+    )
+    conversation_id, contact_id = (await uow.session.execute(of_run)).one()
+    if held.is_phone:
+        await one_at_a_time(uow, identities.WHO_IS_WHO)
+    if held.is_contact and not await _lock_contact(uow, contact_id):
         return None
-    if held.is_contact and conversation.contact_id != contact_id:
+    if held.member_id is not None:
+        await lock_if(uow, conversation_id, besides=held.member_id)
+    at = await standing.lock(uow, run_id)
+    if at is not None and held.is_contact and at.conversation.contact_id != contact_id:
         raise MustHold(held)  # it was merged meanwhile
-    statement = select(FlowRun).where(*is_live).with_for_update()
-    locked = await uow.session.execute(statement, execution_options={"populate_existing": True})
-    run = locked.scalar_one_or_none()
-    return (conversation, run) if run else None
+    return at
 
 
 async def _lock_contact(uow: UnitOfWork, contact_id: UUID) -> bool:
@@ -179,66 +172,31 @@ async def _lock_contact(uow: UnitOfWork, contact_id: UUID) -> bool:
     return True
 
 
-async def _lock_conversation(uow: UnitOfWork, id_: SelectOfScalar[UUID], held: Held) -> Conversation | None:
-    if held.member_id is not None:
-        known = (await uow.session.execute(id_)).scalar_one_or_none()
-        return await lock_if(uow, known, besides=held.member_id) if known else None
-    # What a flow has is nobody else's: there is no agent to be locked before it.
-    statement = select(Conversation).where(col(Conversation.id) == id_.scalar_subquery()).with_for_update()
-    locked = await uow.session.execute(statement, execution_options={"populate_existing": True})
-    return locked.scalar_one_or_none()
-
-
-async def _take_outcome(uow: UnitOfWork, run: FlowRun, outcome: Outcome) -> bool:
+async def _take_outcome(uow: UnitOfWork, run_id: UUID, outcome: Outcome) -> bool:
     """The effect is done with, if the claim is still the last one."""
     mine = sa.delete(FlowEffect).where(
         col(FlowEffect.id) == outcome.effect_id,
-        col(FlowEffect.run_id) == run.id,
+        col(FlowEffect.run_id) == run_id,
         col(FlowEffect.epoch) == outcome.epoch,
     )
     taken = await uow.session.execute(mine.returning(col(FlowEffect.id)))
     return taken.scalar_one_or_none() is not None
 
 
-async def _happening(uow: UnitOfWork, run: FlowRun, state: RunState) -> Happening | None:
+def _happening(uow: UnitOfWork, at: Standing, around: Around) -> Happening | None:
     """What is due: the next reply before the end of patience. None for nothing, and then no worker looks again."""
+    state = at.state
     if state.node_id is None:
         return Started()
     if state.awaits is Awaited.TIME:
         # What is said while a flow waits for time answers nothing that it asks later.
-        run.unheard = []
-    if state.awaits is Awaited.REPLY and run.unheard:
-        seq, *later = run.unheard
-        run.unheard = later
-        statement = select(Message.text, Message.chosen).where(
-            Message.conversation_id == run.conversation_id, Message.seq == seq
-        )
-        text, chosen = (await uow.session.execute(statement)).one()
-        return Replied(text or "", chosen)
+        at.unheard = []
+    if around.reply is not None:
+        at.unheard = at.unheard[1:]
+        return around.reply
     if state.wake_at is not None and state.wake_at <= uow.now():
         return TimedOut()
-    _rest(uow, run, state)
     return None
-
-
-async def _known(uow: UnitOfWork, run: FlowRun, conversation: Conversation, graphs: Iterable[Graph]) -> Surroundings:
-    statement = (
-        select(Contact, Organization)
-        .join(Organization, col(Organization.id) == Contact.organization_id)
-        .where(Contact.id == conversation.contact_id)
-    )
-    contact, organization = (await uow.session.execute(statement)).one()
-    return await surroundings.read(
-        uow.session, organization, contact, graphs, now=uow.now(), seed=run.id.int, number=conversation.number
-    )
-
-
-def _rest(uow: UnitOfWork, run: FlowRun, state: RunState) -> None:
-    """When the next step is due, as far as it is known; another reply that waits is taken at once."""
-    has_turn = bool(run.unheard) and state.awaits is Awaited.REPLY
-    run.wake_at = uow.now() if has_turn else state.wake_at
-    if has_turn:
-        service.wake(uow, run)
 
 
 def _needed(effects: tuple[Effect, ...]) -> Held:
@@ -249,6 +207,16 @@ def _needed(effects: tuple[Effect, ...]) -> Held:
         is_phone=any(update.phone for update in updates),
         member_id=members[0] if members else None,
     )
+
+
+async def _write_rows(uow: UnitOfWork, at: Standing, step: Step) -> None:
+    """With rows of the session, which the verbs of other domains take: they are locked already."""
+    of = uow.organization_id
+    with uow.session.no_autoflush:
+        conversation = await uow.session.get_one(Conversation, (of, at.conversation.id), populate_existing=True)
+        run = await uow.session.get_one(FlowRun, (of, at.id), populate_existing=True)
+    run.unheard = at.unheard
+    await _write(uow, conversation, run, step)
 
 
 async def _write(uow: UnitOfWork, conversation: Conversation, run: FlowRun, step: Step) -> None:
@@ -262,17 +230,17 @@ async def _write(uow: UnitOfWork, conversation: Conversation, run: FlowRun, step
         await doing.do(uow, conversation, run, effect)
     state = step.state
     run.state = state.to_json()
-    run.error = state.error[:_LONGEST_ERROR] if state.error else None
+    run.error = state.error[:LONGEST_ERROR] if state.error else None
     if state.status in service.LIVE:
         run.status = state.status
-        _rest(uow, run, state)
+        run.wake_at = service.next_wake(uow, run, state)
     else:
         await service.end(uow, run, state.status)
 
 
 async def _pass(uow: UnitOfWork, conversation: Conversation, run: FlowRun, passed: Passed) -> FlowRunStep:
     """A node that was entered; one that the run stood in already has its row and its event."""
-    error = passed.error[:_LONGEST_ERROR] if passed.error else None
+    error = passed.error[:LONGEST_ERROR] if passed.error else None
     if passed.is_continued:
         last = select(FlowRunStep).where(FlowRunStep.run_id == run.id, FlowRunStep.position == run.path_length)
         with uow.session.no_autoflush:

@@ -6,6 +6,7 @@ As JSON it has `nodes` and `edges` in the shape of `FlowGraphInput`; a draft may
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
@@ -45,11 +46,15 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """`ways` leads from (node, way out) to a node."""
+    """`ways` leads from (node, way out) to a node.
+
+    `calendars` are the queues whose hours are asked for; None is the organization.
+    """
 
     start: str
     nodes: Mapping[str, Node]
     ways: Mapping[tuple[str, str], str]
+    calendars: frozenset[UUID | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ class Drawing:
         ways: dict[tuple[str, str], str] = {}
         for edge in self.edges:
             ways.setdefault((edge.source, edge.handle), edge.target)
-        return Graph(starts[0], self.nodes, ways)
+        asked = (node.settings.queue_id for node in self.nodes.values() if node.kind is FlowNodeKind.OPENING_HOURS)
+        return Graph(starts[0], self.nodes, ways, frozenset(asked))
 
 
 def parse(stored: Any) -> Graph:

@@ -1,6 +1,7 @@
 """What a run may know of its contact and its organization."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,20 +10,40 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from pytake_gql.automation.flows.graph import Graph
-from pytake_gql.automation.flows.kinds import FlowNodeKind
 from pytake_gql.automation.flows.run import Surroundings
 from pytake_gql.automation.flows.templates import CONTACT_ATTRIBUTE, Value
 from pytake_gql.desk.contacts.models import Contact
 from pytake_gql.desk.contacts.service import DEFAULT_COUNTRY
 from pytake_gql.desk.queues.models import Queue
-from pytake_gql.tenancy.organizations import service as organizations
+from pytake_gql.tenancy.organizations.calendar import Calendar
 from pytake_gql.tenancy.organizations.models import Organization
+
+
+@dataclass(frozen=True, slots=True)
+class OfContact:
+    """What of a contact a run may know."""
+
+    name: str | None
+    email: str | None
+    phone: str | None
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OfOrganization:
+    """What of an organization a run may know, and goes by."""
+
+    name: str
+    timezone: str
+    locale: str
+    holiday_region: str | None
+    opening_hours: list[dict[str, Any]]
 
 
 async def read(
     session: AsyncSession,
-    organization: Organization,
-    contact: Contact | None,
+    organization: Organization | OfOrganization,
+    contact: Contact | OfContact | None,
     graphs: Iterable[Graph],
     *,
     now: datetime,
@@ -41,7 +62,9 @@ async def read(
     )
 
 
-def values(organization: Organization, contact: Contact | None, number: int | None) -> dict[str, Value]:
+def values(
+    organization: Organization | OfOrganization, contact: Contact | OfContact | None, number: int | None
+) -> dict[str, Value]:
     """By their names in templates."""
     known: dict[str, Value] = {"organization.name": organization.name, "conversation.number": number}
     if contact is not None:
@@ -51,12 +74,10 @@ def values(organization: Organization, contact: Contact | None, number: int | No
 
 
 async def _hours(
-    session: AsyncSession, organization: Organization, graphs: Iterable[Graph]
+    session: AsyncSession, organization: Organization | OfOrganization, graphs: Iterable[Graph]
 ) -> Callable[[UUID | None, datetime], bool]:
     """Whether the queues that these graphs ask for, and the organization, are open."""
-    asked = {
-        node.settings.queue_id for it in graphs for node in it.nodes.values() if node.kind is FlowNodeKind.OPENING_HOURS
-    }
+    asked = {queue_id for it in graphs for queue_id in it.calendars}
     hours: dict[UUID | None, list[dict[str, Any]]] = {None: organization.opening_hours}
     if named := asked - {None}:
         statement = select(Queue.id, Queue.opening_hours).where(col(Queue.id).in_(named))
@@ -65,6 +86,6 @@ async def _hours(
     def is_open(queue_id: UUID | None, at: datetime) -> bool:
         # A queue that is gone since asks the organization's.
         spans = hours.get(queue_id, organization.opening_hours)
-        return organizations.calendar_of(organization, spans).is_open(at)
+        return Calendar.of(spans, organization.timezone, organization.holiday_region).is_open(at)
 
     return is_open

@@ -1,11 +1,23 @@
 """Writing the timeline: gap-free, in the transaction of what happened, and heard live after the commit (G7)."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 from uuid import UUID
 
-from pytake_gql.desk.conversations.models import Conversation, TimelineEntry, TimelineKind
+from pytake_gql.desk.conversations.models import TimelineEntry, TimelineKind
 from pytake_gql.kernel.principal import MemberPrincipal
 from pytake_gql.kernel.unit_of_work import UnitOfWork
+
+
+class Recorded(Protocol):
+    """A conversation's row, of the session or plain."""
+
+    organization_id: UUID
+    id: UUID
+    queue_id: UUID | None
+    assignee_id: UUID | None
+    last_seq: int
+    updated_at: datetime
 
 
 def conversation_topic(conversation_id: UUID) -> str:
@@ -30,7 +42,7 @@ def inbox_topic(organization_id: UUID) -> str:
 
 def record(
     uow: UnitOfWork,
-    conversation: Conversation,
+    conversation: Recorded,
     kind: TimelineKind,
     *,
     message_id: UUID | None = None,

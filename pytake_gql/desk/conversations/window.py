@@ -56,14 +56,27 @@ async def require(
     """Refuses what the channel would not take: a free message outside the window, and one that is too long."""
     # Whoever says much in one transaction has it at hand.
     channel = await uow.session.get_one(Channel, (uow.organization_id, conversation.channel_id))
-    kind = kinds.KINDS[channel.kind]
-    if is_template or not kind.has_provider:
-        return
-    longest = kind.longest_text
-    if longest is not None and kind.measure(text) > longest:
-        refuse(UserErrorCode.TOO_LONG, "At most {longest} characters.", "text", longest=longest)
     place = (conversation.channel_id, conversation.contact_id)
+    await require_of(uow, channel.kind, place, text, is_template=is_template, path=path)
+
+
+async def require_of(
+    uow: UnitOfWork,
+    kind: ChannelKind,
+    place: Place,
+    text: str,
+    *,
+    is_template: bool = False,
+    path: str = "conversation_id",
+) -> None:
+    """As `require`, for whoever knows the channel's kind."""
+    known = kinds.KINDS[kind]
+    if is_template or not known.has_provider:
+        return
+    longest = known.longest_text
+    if longest is not None and known.measure(text) > longest:
+        refuse(UserErrorCode.TOO_LONG, "At most {longest} characters.", "text", longest=longest)
     last_wrote_at = (await last_words(uow.session, [place])).get(place)
-    if not of(channel.kind, last_wrote_at, uow.now()).is_open:
+    if not of(kind, last_wrote_at, uow.now()).is_open:
         template = "The contact has not written for 24 hours: only a template passes."
         refuse(UserErrorCode.CHANNEL_WINDOW_CLOSED, template, path)

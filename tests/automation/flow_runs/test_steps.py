@@ -1,6 +1,8 @@
 """One transaction a step: races, pinned versions, effects once, and what has to be locked first (F1-F5)."""
 
 import asyncio
+import random
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -229,15 +231,21 @@ async def test_f3_a_reply_that_races_a_timeout_is_taken_once_or_too_late(
         runs = [(await talk.run()).id for talk in talks]
         clock.advance(seconds=61)
         await asyncio.gather(
-            *(jobs.step_flow_run(bot.ports, bot.organization_id, run_id) for run_id in runs),
+            *(_soon(jobs.step_flow_run(bot.ports, bot.organization_id, run_id)) for run_id in runs),
             *(talk.write("Bia") for talk in talks),
-            *(jobs.step_flow_run(bot.ports, bot.organization_id, run_id) for run_id in runs),
+            *(_soon(jobs.step_flow_run(bot.ports, bot.organization_id, run_id)) for run_id in runs),
         )
         await bot.drain()
         for talk in talks:
             ends.add(await _first(talk))
     assert ends <= {"reply", "timeout"}
     assert not is_long or len(ends) == 2
+
+
+async def _soon(step: Awaitable[bool]) -> bool:
+    """A reply has more to do before it locks anything: without a head start it would always be the second."""
+    await asyncio.sleep(random.uniform(0, 0.1))
+    return await step
 
 
 async def _first(talk: Talk) -> str:
