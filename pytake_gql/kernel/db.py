@@ -197,6 +197,7 @@ class Database:
             pool_timeout=5,
             pool_pre_ping=False,
             json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
+            json_deserializer=orjson.loads,
             connect_args={
                 "connection_class": TenantConnection,
                 "timeout": 5,

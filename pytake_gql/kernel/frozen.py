@@ -5,7 +5,7 @@ greenlet switched, no result object built. It costs less than half the CPU of `s
 """
 
 import collections
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytake_gql.kernel.db import DRIVER, TenantModel, table_of
 
-_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy has it so
+_DIALECT = PGDialect_asyncpg(json_deserializer=orjson.loads)  # type: ignore[no-untyped-call]  # SQLAlchemy has it so
 
 
 class Frozen:
@@ -36,8 +36,8 @@ class Frozen:
         columns = list(statement.exported_columns)
         as_row: Any = collections.namedtuple  # noqa: PYI024 - the statement says the names
         self._row = as_row("Row", [column.key for column in columns])
-        processors = ((it.key, it.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)) for it in columns)
-        self._readers: dict[str, Callable[[Any], Any]] = {key: read for key, read in processors if read is not None}
+        processors = (it.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None) for it in columns)
+        self._readers = [(index, read) for index, read in enumerate(processors) if read is not None]
 
     async def rows(self, session: AsyncSession, given: Mapping[str, Any]) -> Sequence[Any]:
         """What it returns, with the columns as attributes."""
@@ -46,12 +46,13 @@ class Frozen:
             actual = given[name] if value is None else value
             values.append(actual if processor is None else processor(actual))
         records = await fetch(session, self._text, *values)
-        if not self._readers:
-            return [self._row._make(record) for record in records]
-        return [
-            self._row(**{**record, **{key: read(record[key]) for key, read in self._readers.items()}})
-            for record in records
-        ]
+        return [self._read(record) for record in records]
+
+    def _read(self, record: asyncpg.Record) -> Any:
+        values = list(record)
+        for index, read in self._readers:
+            values[index] = read(values[index])
+        return self._row._make(values)
 
 
 async def fetch(session: AsyncSession, text: str, *values: Any) -> list[asyncpg.Record]:

@@ -4,9 +4,10 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from pytake_gql.automation.flow_runs.models import FlowEffect, FlowRun
+from pytake_gql.desk.conversations.models import Message
+from pytake_gql.kernel import tasks
 from pytake_gql.kernel.ports import Ports
 from tests.automation.flow_runs.bots import Bot, Talk, graph
 from tests.desk.desk import open_desk
@@ -74,20 +77,42 @@ async def heard(talk: Talk) -> list[str]:
     return [("> " if row.author_kind == "CONTACT" else "") + (row.text or "") for row in rows]
 
 
-async def hears(talk: Talk, count: int) -> None:
-    async with asyncio.timeout(120):
-        while len(await heard(talk)) < count:
-            await asyncio.sleep(0.05)
+@dataclass
+class Ear:
+    """Looks for all talks at once: a hundred who look for themselves would starve the workers that they wait for."""
+
+    bot: Bot
+    counts: dict[UUID, int] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        looking = asyncio.create_task(self._look())
+        yield
+        await tasks.end([looking])
+
+    async def _look(self) -> None:
+        counted = sa.select(col(Message.conversation_id), sa.func.count()).group_by(col(Message.conversation_id))
+        while True:
+            async with self.bot.ports.database.session(self.bot.organization_id) as session:
+                self.counts = dict((await session.execute(counted)).tuples().all())
+            await asyncio.sleep(0.1)
+
+    async def hears(self, talk: Talk, count: int) -> None:
+        assert talk.conversation_id is not None
+        async with asyncio.timeout(180):
+            while self.counts.get(talk.conversation_id, 0) < count:
+                await asyncio.sleep(0.05)
 
 
-async def speaks(talk: Talk) -> None:
+async def speaks(talk: Talk, ear: Ear, *, after_seconds: float) -> None:
     """Says each thing once it was asked."""
+    await asyncio.sleep(after_seconds)
     await talk.write("Oi")
-    await hears(talk, 2)
+    await ear.hears(talk, 2)
     await talk.write("primeiro")
-    await hears(talk, 5)
+    await ear.hears(talk, 5)
     await talk.write("segundo")
-    await hears(talk, 7)
+    await ear.hears(talk, 7)
 
 
 async def is_whole(talk: Talk) -> None:
@@ -117,19 +142,21 @@ async def test_g10_kill_9_inside_an_effect_and_between_steps(
     place: Processes, their_ports: Ports, http: httpx.AsyncClient
 ) -> None:
     world = OutsideWorld()
-    async with world.serving():
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(world.serving())
         bot = await a_bot(place, their_ports, http, world)
-        talk = await bot.visitor()
+        talk, ear = await bot.visitor(), Ear(bot)
+        await stack.enter_async_context(ear.listening())
         place.start("worker")
         await talk.write("Oi")
-        await hears(talk, 2)
+        await ear.hears(talk, 2)
         await talk.write("primeiro")
         await world.has_calls(1)
         await place.kill("worker")  # inside the effect: it is not done again
         await flush(place.settings.redis_url)
         world.opened.set()
         await end_leases(their_ports, bot)
-        await hears(talk, 5)
+        await ear.hears(talk, 5)
         await talk.write("segundo")
         await place.kill("worker")  # with a reply on its way
         await flush(place.settings.redis_url)
@@ -154,12 +181,15 @@ async def test_g10_many_talk_while_two_workers_are_killed_and_redis_is_emptied(
         for name in WORKERS:
             place.start(name)
         talks = [await bot.visitor() for _ in range(100)]
-        speaking = asyncio.gather(*(speaks(talk) for talk in talks))
-        for _ in range(60):
-            await asyncio.sleep(random.uniform(0.5, 2.5))
-            await place.kill(random.choice(WORKERS))
-            await flush(place.settings.redis_url)
-        await speaking
+        ear = Ear(bot)
+        async with ear.listening():
+            coming = (speaks(talk, ear, after_seconds=number * 0.5) for number, talk in enumerate(talks))
+            speaking = asyncio.gather(*coming)
+            for _ in range(60):
+                await asyncio.sleep(random.uniform(0.5, 2.5))
+                await place.kill(random.choice(WORKERS))
+                await flush(place.settings.redis_url)
+            await speaking
         for talk in talks:
             await is_whole(talk)
         assert set(world.calls.values()) <= {1}
