@@ -29,7 +29,7 @@ from pytake_gql.desk.deliveries.ports import AddressSource, MediaSource, Readers
 from pytake_gql.desk.receipts.ports import Receipts
 from pytake_gql.development.servers import Lent, lend, state_directory
 from pytake_gql.kernel.bus import Bus
-from pytake_gql.kernel.clock import Clock, SystemClock
+from pytake_gql.kernel.clock import AgreedClock, Clock, SystemClock
 from pytake_gql.kernel.db import API_ROLE, Database
 from pytake_gql.kernel.files import Files
 from pytake_gql.kernel.jobs import Jobs, deserialize, serialize
@@ -90,8 +90,9 @@ def files(of: Settings, tokens: Tokens, clock: Clock) -> Files:
 
 @asynccontextmanager
 async def ports(of: Settings, clock: Clock | None = None, *, database_role: str = API_ROLE) -> AsyncIterator[Ports]:
-    """Everything one process has at hand, closed again at the end."""
-    clock = clock or SystemClock()
+    """Everything one process has at hand, closed again at the end. Without a clock: what the database agrees to."""
+    agreed = AgreedClock(SystemClock())
+    clock = clock or agreed
     redis = Redis.from_url(of.redis_url, socket_timeout=5, socket_connect_timeout=2)
     queue = ArqRedis(connection_pool=redis.connection_pool, job_serializer=serialize, job_deserializer=deserialize)
     database = Database(of.database_url, role=database_role, pool_size=of.database_pool_size)
@@ -102,7 +103,7 @@ async def ports(of: Settings, clock: Clock | None = None, *, database_role: str 
     public_http = GuardedHttp()
     whatsapp, instagram = WhatsApp(graph, stored), Instagram(graph)
     try:
-        async with authority.following(bus), heartbeat.beating():
+        async with database.telling(agreed), authority.following(bus), heartbeat.beating():
             yield Ports(
                 settings=of,
                 clock=clock,

@@ -1,5 +1,6 @@
 """What a worker does: every job, every sweep that finds again what is due, and the housekeeping."""
 
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
@@ -36,8 +37,9 @@ from pytake_gql.tenancy.mail.ports import Mailer
 from pytake_gql.tenancy.members import jobs as members
 
 _SWEPT_AT_MOST = 500
-_EXECUTIONS_AT_MOST = 4
-"""A look at an execution takes seconds: the other places are for what people wait for (E11)."""
+_EXECUTIONS_AT_MOST = 60
+AT_ONCE: Mapping[str, int] = {"run_execution": 4}
+"""Of a sweep's jobs: a look at an execution takes seconds, the other places are for what people wait for (E11)."""
 
 Sweep: TypeAlias = Callable[[], Awaitable[list[Job]]]
 FindsDue: TypeAlias = Callable[[AsyncSession, datetime, int], Awaitable[Sequence[tuple[UUID, UUID]]]]
@@ -90,11 +92,16 @@ def sweeps(ports: Ports) -> tuple[Sweep, ...]:
 
 
 def _due(ports: Ports, name: str, find: FindsDue, at_most: int = _SWEPT_AT_MOST) -> Sweep:
-    """A job of that name for each row that is due."""
+    """A job of that name for each row that is due.
+
+    Of a backlog any: workers do not all find the same, and what cannot be done stands in nobody's way.
+    """
 
     async def sweep() -> list[Job]:
         async with ports.database.session(None) as session:
-            found = await find(session, ports.clock.now(), at_most)
+            found = await find(session, ports.clock.now(), max(at_most, _SWEPT_AT_MOST))
+        if len(found) > at_most:
+            found = random.sample(found, at_most)
         return [Job(name, (str(of), str(id_))) for of, id_ in found]
 
     sweep.__name__ = name

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,10 +177,11 @@ class Reconciler:
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("a sweep failed, the next one is in %.0f s: %s", SWEEP_SECONDS, error)
             return
-        await asyncio.gather(*(self._run(job) for job in due))
+        at_once = {name: asyncio.Semaphore(places) for name, places in duties.AT_ONCE.items()}
+        await asyncio.gather(*(self._run(job, at_once.get(job.name)) for job in due))
 
-    async def _run(self, job: Job) -> None:
-        async with self._places:
+    async def _run(self, job: Job, at_once: asyncio.Semaphore | None) -> None:
+        async with at_once or nullcontext(), self._places:
             await self._workshop.run(job)
 
 

@@ -254,3 +254,23 @@ async def test_g24_the_process_ends_well_on_sigterm(office: Ports) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+async def test_e9_a_backlog_of_executions_is_swept_a_few_at_a_time_and_holds_up_nobody() -> None:
+    """Any of them, so that workers do not all find the same; the other places are for what people wait for (E11)."""
+    running, most, done = 0, 0, list[str]()
+
+    async def look(id_: str) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        done.append(id_)
+
+    async def sweep() -> list[Job]:
+        return [Job("run_execution", (str(number),)) for number in range(20)]
+
+    await worker.Reconciler(worker.Workshop({"run_execution": look}), (sweep,))._sweep(sweep)
+    assert most == duties.AT_ONCE["run_execution"] == 4
+    assert sorted(done, key=int) == [str(number) for number in range(20)]

@@ -4,7 +4,10 @@ Three locks, each of which holds alone: composite keys, the session's criterion 
 with the value that `TenantConnection` sends along with BEGIN.
 """
 
-from collections.abc import Collection, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -16,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import AdaptedConnection, Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.orm.interfaces import ORMOption
@@ -24,10 +28,17 @@ from sqlalchemy.orm.session import SessionTransaction
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlmodel import Field, SQLModel
 
-from pytake_gql.kernel import metrics
+from pytake_gql.kernel import metrics, tasks
+from pytake_gql.kernel.clock import AgreedClock
 from pytake_gql.kernel.ids import uuid7
 
+log = logging.getLogger(__name__)
+
 API_ROLE = "pytake_api"
+_TOO_BUSY = {"40001", "40P01", "55P03", "57014"}
+"""Could not serialize, deadlock, lock not available, statement timeout."""
+CLOCK_SECONDS = 10.0
+"""How often an agreed clock is compared: a machine's may be set, or stand still while it is moved."""
 DRIVER = "driver"
 """Under this a session keeps the driver's connection of its transaction (`kernel.frozen`)."""
 
@@ -225,8 +236,47 @@ class Database:
             info={"organization_id": organization_id, "keeps_plans": keeps_plans},
         )
 
+    @asynccontextmanager
+    async def telling(self, clock: AgreedClock) -> AsyncIterator[None]:
+        """Keeps that clock right, from now on where the database is there, else from the first connection on."""
+
+        @event.listens_for(self.engine.sync_engine, "connect")
+        def compare(connection: AdaptedConnection, _record: Any) -> None:
+            connection.run_async(lambda driver: _compare(driver, clock))
+
+        await self._compare(clock)
+        comparing = asyncio.create_task(self._keep_comparing(clock), name="clock")
+        try:
+            yield
+        finally:
+            await tasks.end([comparing])
+
+    async def _keep_comparing(self, clock: AgreedClock) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            await self._compare(clock)
+
+    async def _compare(self, clock: AgreedClock) -> None:
+        try:
+            async with self.engine.connect() as connection:
+                raw = await connection.get_raw_connection()
+                await _compare(raw.driver_connection, clock)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("the clock was not compared, the next time is in %.0f s: %s", CLOCK_SECONDS, error)
+
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def _compare(driver: Any, clock: AgreedClock) -> None:
+    asked_at = clock.own()
+    shown = await driver.fetchval("SELECT clock_timestamp()")
+    clock.hear(shown, asked_at, clock.own())
+
+
+def was_too_busy(error: DBAPIError) -> bool:
+    """Whether it waited too long for others, or lost a race with them: what was tried may be tried again."""
+    return getattr(error.orig, "sqlstate", None) in _TOO_BUSY
 
 
 def one_of(column: Any, ids: Collection[UUID]) -> sa.ColumnElement[bool]:

@@ -4,10 +4,13 @@ A job carries ids, claims its work, and comes again while there is more; nobody 
 once, and a lost one costs time: the row says when somebody must have looked.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError
 
 from pytake_gql.automation.flow_executions import (
     audience,
@@ -29,9 +32,12 @@ from pytake_gql.automation.flow_executions.snapshots import Snapshot
 from pytake_gql.automation.flow_executions.windows import Gate
 from pytake_gql.automation.flow_runs.stepping import StepRefused
 from pytake_gql.desk.conversations.ports import Channels
+from pytake_gql.kernel.db import was_too_busy
 from pytake_gql.kernel.jobs import Job, JobQueue
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.unit_of_work import UnitOfWork
+
+log = logging.getLogger(__name__)
 
 BATCH = 25
 """Recipients that begin in one transaction, and are sent to at once: what is in flight of one job."""
@@ -66,8 +72,27 @@ async def run_execution(ports: Ports, by_kind: Channels, organization_id: UUID, 
     not_begun = await _serve(ports, by_kind, work)
     await rates.give_back(ports.limiter, granted, not_begun)
     async with ports.units.of_system(organization_id) as uow:
-        service.wake(uow, execution_id)
+        if not await _is_over(uow, execution_id):
+            service.wake(uow, execution_id)
     return True
+
+
+async def _is_over(uow: UnitOfWork, execution_id: UUID) -> bool:
+    """Ends it where nobody is left, without another look; locked only then, for other jobs of it go on."""
+    if (await chunks.next_due(uow, execution_id))[0]:
+        return False
+    execution = await service.find(uow, execution_id)
+    if execution is None or execution.status is not ExecutionStatus.RUNNING or execution.is_paused:
+        return False
+    if (await chunks.next_due(uow, execution_id))[0]:
+        return False  # it was tried again meanwhile
+    await _end(uow, execution)
+    return True
+
+
+async def _end(uow: UnitOfWork, execution: FlowExecution) -> None:
+    counts = (await queries.counts(uow.session, [execution.id]))[execution.id]
+    await service.end(uow, execution, statuses.outcome(counts))
 
 
 async def _look(uow: UnitOfWork, execution_id: UUID, granted: rates.Share) -> Work | None:
@@ -151,8 +176,7 @@ async def _claim(
         return Work(plan, claimed)
     is_unfinished, due_at = await chunks.next_due(uow, execution.id)
     if not is_unfinished:
-        counts = (await queries.counts(uow.session, [execution.id]))[execution.id]
-        await service.end(uow, execution, statuses.outcome(counts))
+        await _end(uow, execution)
     elif due_at is None or due_at > uow.now():
         execution.due_at = min(due_at or uow.now() + _SOON, uow.now() + _HEARTBEAT)
     else:
@@ -201,13 +225,18 @@ def _batches(claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
 
 
 async def _begin(ports: Ports, plan: Plan, batch: Sequence[Claimed]) -> Begun | None:
-    """None once the execution does not run any more (E5)."""
+    """None once the execution does not run any more (E5), or where the database is too busy to begin any."""
     verb = beginning.begin if batch[0].message_id is None else beginning.again
     try:
         async with ports.units.of_system(plan.channel.organization_id) as uow:
             if not await chunks.is_running(uow, plan.execution_id):
                 return None
             return await verb(uow, ports.files, plan, batch)
+    except DBAPIError as error:
+        if not was_too_busy(error):
+            raise
+        log.warning("recipients did not begin, and are put back: %s", error)
+        return None
     except Superseded as lost:
         mine = [it for it in batch if it.id not in lost.gone]
         return await _begin(ports, plan, mine) if mine else Begun()

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import col, select
+import sqlalchemy as sa
+from sqlmodel import col, func, select
 
-from pytake_gql.automation.flow_executions.models import FlowExecution
+from pytake_gql.automation.flow_executions.models import ExecutionRecipient, ExecutionStatus, FlowExecution
 from pytake_gql.automation.flow_executions.snapshots import Limits
 from pytake_gql.desk.channels.models import Channel
 from pytake_gql.desk.conversations import pace
@@ -28,23 +29,49 @@ class Share:
 
 
 async def take(ports: Ports, organization_id: UUID, execution_id: UUID, wanted: int) -> Share:
-    """None for an execution that sends nothing."""
+    """None for an execution that sends nothing now; no more than it can use: others share the buckets."""
     statement = (
-        select(FlowExecution.automation_id, FlowExecution.snapshot, Channel.kind, Channel.id)
+        sa.select(
+            col(FlowExecution.automation_id),
+            col(FlowExecution.snapshot),
+            col(FlowExecution.status),
+            col(Channel.kind),
+            col(Channel.id),
+            _due_now(ports, wanted),
+        )
         .join(Channel, col(Channel.id) == FlowExecution.channel_id)
-        .where(FlowExecution.id == execution_id, col(FlowExecution.is_dry_run).is_(False))
+        .where(col(FlowExecution.id) == execution_id, col(FlowExecution.is_dry_run).is_(False))
     )
     async with ports.database.session(organization_id) as session:
         found = (await session.execute(statement)).one_or_none()
     if found is None:
         return Share((), 0, 0.0)
-    automation_id, snapshot, kind, channel_id = found
+    automation_id, snapshot, status, kind, channel_id, due_now = found
+    if status is ExecutionStatus.QUEUED:
+        contact_ids = snapshot["audience"]["contact_ids"]
+        due_now = wanted if contact_ids is None else len(contact_ids)
+    if due_now == 0:
+        return Share((), 0, 0.0)
     buckets = [Bucket(f"organization-sends:{organization_id.hex}", OF_ORGANIZATION)]
     buckets.append(Bucket(f"automation-sends:{automation_id.hex}", of_automation(Limits(**snapshot["limits"]))))
     if of_account := pace.bucket(kind, channel_id):
         buckets.append(of_account)
-    granted = await ports.limiter.take_some(buckets, wanted)
+    granted = await ports.limiter.take_some(buckets, min(due_now, wanted))
     return Share(buckets, granted.count, granted.wait_seconds)
+
+
+def _due_now(ports: Ports, at_most: int) -> sa.ScalarSelect[int]:
+    due = (
+        select(ExecutionRecipient.id)
+        .where(
+            ExecutionRecipient.execution_id == FlowExecution.id,
+            ExecutionRecipient.organization_id == FlowExecution.organization_id,
+            col(ExecutionRecipient.due_at) <= ports.clock.now(),
+        )
+        .correlate(FlowExecution)
+        .limit(at_most)
+    )
+    return select(func.count()).select_from(due.subquery()).scalar_subquery()
 
 
 def of_automation(limits: Limits) -> Rate:

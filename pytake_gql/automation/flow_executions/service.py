@@ -86,12 +86,13 @@ async def create(uow: UnitOfWork, firing: Firing) -> FlowExecution:
 
 
 async def create_all(uow: UnitOfWork, firings: Sequence[Firing]) -> Sequence[FlowExecution]:
-    """Those that are new, in one statement; of identities that were there nothing changes (S19)."""
+    """Those that are new; of identities that were there nothing changes (S19)."""
     if not firings:
         return []
     rows = [{"organization_id": uow.organization_id, **_values(firing, uow.now())} for firing in firings]
-    statement = insert(FlowExecution).values(rows).on_conflict_do_nothing().returning(FlowExecution)
-    made = (await uow.session.execute(statement)).scalars().all()
+    # Rows beside the statement, which SQLAlchemy writes in pieces: one may have no more than 32,767 parameters.
+    statement = insert(FlowExecution).on_conflict_do_nothing().returning(FlowExecution)
+    made = (await uow.session.execute(statement, rows)).scalars().all()
     for row in made:
         if row.due_at is not None and row.due_at <= uow.now():
             wake(uow, row.id)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from pytake_gql.automation.flow_executions import audience, service
-from pytake_gql.automation.flow_executions.models import ExecutionTrigger, FlowExecution
+from pytake_gql.automation.flow_executions.models import ExecutionStatus, ExecutionTrigger, FlowExecution
 from pytake_gql.automation.flow_executions.snapshots import Audience
 from pytake_gql.automation.flow_runs.models import FlowRun
 from pytake_gql.desk.contacts import merging
@@ -65,6 +65,16 @@ async def test_s19_a_tick_that_comes_again_makes_only_what_is_new(campaign: Camp
         async with campaign.ports.units.of_system(campaign.organization_id) as uow:
             made.append([row.scheduled_for for row in await service.create_all(uow, some)])
     assert made == [[it.scheduled_for for it in firings[:3]], [firings[3].scheduled_for]]
+
+
+async def test_s18_more_is_made_at_once_than_one_statement_can_say(campaign: Campaign) -> None:
+    """PostgreSQL takes 32,767 parameters: a hundred automations that missed thirty each are more."""
+    nominal = campaign.ports.clock.now()
+    given = {"trigger": ExecutionTrigger.SCHEDULE, "status": ExecutionStatus.MISSED}
+    firings = [campaign.firing(**given, scheduled_for=nominal - timedelta(minutes=number)) for number in range(2500)]
+    async with campaign.ports.units.of_system(campaign.organization_id) as uow:
+        assert len(await service.create_all(uow, firings)) == 2500
+    assert len(await campaign.rows(FlowExecution)) == 2500
 
 
 async def test_what_is_only_history_is_never_run(campaign: Campaign) -> None:

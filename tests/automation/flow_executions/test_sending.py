@@ -10,10 +10,11 @@ from sqlmodel import col
 
 from pytake_gql.automation.flow_executions import beginning, chunks, jobs, rates, retrying, service
 from pytake_gql.automation.flow_executions.models import ExecutionRecipient, ExecutionStatus, FlowExecution
+from pytake_gql.automation.flow_executions.snapshots import Audience
 from pytake_gql.automation.flow_executions.windows import EXPIRES_AFTER, Span
 from pytake_gql.desk.channels.models import Channel, ChannelKind
 from pytake_gql.desk.conversations import jobs as deliveries
-from pytake_gql.desk.conversations import messages, outcomes
+from pytake_gql.desk.conversations import locks, messages, outcomes
 from pytake_gql.desk.conversations.models import MessageStatus
 from pytake_gql.desk.conversations.ports import Channels, DeliveryFailed
 from pytake_gql.kernel.errors import Refusal
@@ -297,6 +298,41 @@ async def test_e6_a_rate_is_kept_and_nobody_sleeps(campaign: Campaign) -> None:
     took = loop.time() - began
     assert 0.9 * 40 - 2 <= granted <= 40 * took + 2
     assert max(waits) <= 1 / 40 + 0.001
+
+
+async def test_e6_small_executions_leave_each_other_what_they_do_not_need(campaign: Campaign) -> None:
+    """A look takes tokens before it knows whom it claims: no more than there are recipients."""
+    people = await campaign.contacts(3)
+    audience = Audience(contact_ids=tuple(contact.id for contact in people))
+    begun, queued = [await campaign.fire(audience=audience) for _ in range(2)]
+    await campaign.begin(begun, Recorder(answers=[BUSY, BUSY]))
+    of, wanted = (campaign.ports, campaign.organization_id), 100
+    assert (await rates.take(*of, begun, wanted)).count == 0  # two wait for their next attempt
+    async with asyncio.timeout(10):
+        while (share := await rates.take(*of, queued, wanted)).count < 3:
+            await rates.give_back(campaign.ports.limiter, share, share.count)
+            await asyncio.sleep(0.01)
+    assert share.count == 3
+
+
+async def test_e9_whoever_finds_the_database_too_busy_puts_recipients_back(campaign: Campaign, ports: Ports) -> None:
+    """Such as behind a lock: their lease would else run for a minute, and then each would stand alone."""
+    (contact,) = await campaign.contacts(1)
+    execution_id = await campaign.fire()
+    async with ports.units.of_system(campaign.organization_id) as uow:
+        await locks.opening_all(uow, campaign.channel.id, [contact.id])
+        await campaign.begin(execution_id)
+    row = await campaign.recipient(execution_id)
+    assert (row.status, row.attempts, row.message_id) == ("PENDING", 0, None)
+    assert (await campaign.finish(execution_id)).status == "COMPLETED"
+    assert len(await campaign.messages()) == 1
+
+
+async def test_an_execution_ends_with_its_last_recipient_without_another_look(campaign: Campaign) -> None:
+    await campaign.contacts(3)
+    execution_id = await campaign.fire()
+    await campaign.begin(execution_id)
+    assert (await campaign.execution(execution_id)).status == "COMPLETED"
 
 
 async def test_e6_after_a_flush_the_buckets_begin_empty(campaign: Campaign, settings: Settings) -> None:
