@@ -31,7 +31,7 @@ class Outside:
         self.wakes: list[Wake] = []
         self.jobs: list[Job] = []
 
-    async def publish(self, wakes: Any) -> None:
+    def publish(self, wakes: Any) -> None:
         self.wakes += wakes
 
     async def enqueue(self, jobs: list[Job]) -> None:

@@ -87,7 +87,7 @@ async def test_g7_who_comes_and_goes_sees_each_seq_once_while_many_write(desk: D
 async def test_a_lost_wake_up_is_healed_by_the_poll(desk: Desk, live: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "POLL_SECONDS", 0.3)
 
-    async def lose(_wakes: Any) -> None:
+    def lose(_wakes: Any) -> None:
         """As if Redis had swallowed it."""
 
     row = await desk.make.conversation(desk.channel)

@@ -68,7 +68,7 @@ async def test_a_lost_wake_up_is_healed_by_another_snapshot(
 ) -> None:
     monkeypatch.setattr(turns, "POLL_SECONDS", 0.3)
 
-    async def lose(_wakes: Any) -> None:
+    def lose(_wakes: Any) -> None:
         """As if Redis had swallowed it."""
 
     async with following(live, desk.agent, QUEUE, id=global_id("Queue", desk.queue.id)) as socket:

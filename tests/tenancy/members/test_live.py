@@ -122,7 +122,7 @@ async def test_a_lost_wake_up_is_healed_by_the_poll(
     monkeypatch.setattr(turns, "POLL_SECONDS", 0.2)
     agent = await house.person()
 
-    async def lose(_wakes: object) -> None:
+    def lose(_wakes: object) -> None:
         """As if Redis had swallowed it."""
 
     async with watching(live, agent.signed_in.token, house) as socket:
