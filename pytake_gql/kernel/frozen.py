@@ -21,7 +21,10 @@ _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy ha
 
 
 class Frozen:
-    """A statement of bare tables: it says the organization itself, and has no `IN` of a varying number of values."""
+    """A statement that has no `IN` of a varying number of values.
+
+    It says the organization itself, or is `confined`: nothing adds the session's criterion to it.
+    """
 
     __slots__ = ("_binds", "_readers", "_row", "_text")
 
@@ -36,8 +39,10 @@ class Frozen:
         columns = list(statement.exported_columns)
         as_row: Any = collections.namedtuple  # noqa: PYI024 - the statement says the names
         self._row = as_row("Row", [column.key for column in columns])
-        processors = ((it.key, it.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)) for it in columns)
-        self._readers: dict[str, Callable[[Any], Any]] = {key: read for key, read in processors if read is not None}
+        processors = (it.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None) for it in columns)
+        self._readers: list[tuple[int, Callable[[Any], Any]]] = [
+            (place, read) for place, read in enumerate(processors) if read is not None
+        ]
 
     async def rows(self, session: AsyncSession, given: Mapping[str, Any]) -> Sequence[Any]:
         """What it returns, with the columns as attributes."""
@@ -48,10 +53,13 @@ class Frozen:
         records = await fetch(session, self._text, *values)
         if not self._readers:
             return [self._row._make(record) for record in records]
-        return [
-            self._row(**{**record, **{key: read(record[key]) for key, read in self._readers.items()}})
-            for record in records
-        ]
+        return [self._read(record) for record in records]
+
+    def _read(self, record: asyncpg.Record) -> Any:
+        columns = list(record)
+        for place, read in self._readers:
+            columns[place] = read(columns[place])
+        return self._row._make(columns)
 
 
 async def fetch(session: AsyncSession, text: str, *values: Any) -> list[asyncpg.Record]:
