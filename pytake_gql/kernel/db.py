@@ -140,7 +140,7 @@ ORGANIZATION = "of_organization"
 
 
 def confined(statement: Any) -> Any:
-    """The statement with a session's criterion, for whoever compiles it once: of the organization given by this name."""
+    """The statement with a session's criterion, for whoever compiles it once: `ORGANIZATION` names the value."""
     organization = sa.bindparam(ORGANIZATION, type_=sa.Uuid())
     within = with_loader_criteria(
         TenantModel,
