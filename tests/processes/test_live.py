@@ -14,7 +14,7 @@ import orjson
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from pytake_gql import app, embedded
+from pytake_gql import embedded
 from pytake_gql.kernel.ids import global_id
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.principal import ConversationScope, Role
@@ -23,7 +23,7 @@ from pytake_gql.kernel.tokens import TokenKind
 from tests.client import Client
 from tests.desk.desk import Desk, conversation_id, open_desk
 from tests.factories import Factory, SignedIn
-from tests.processes.machinery import Processes, flush, follow, socket_of
+from tests.processes.machinery import Persistent, Processes, flush, follow, socket_of
 from tests.processes.proxy import Proxy, proxied
 
 SEND = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { userErrors { code } } }"
@@ -99,9 +99,11 @@ async def test_g7_each_seq_once_and_in_order_whatever_fails(
 ) -> None:
     subscribers, per_second, seconds, stays = (200, 50, 120, 20.0) if is_long else (20, 20, 6, 2.0)
     make = Factory(their_ports)
-    # Whoever writes is a third process, with a network that works.
-    direct = httpx.AsyncClient(transport=httpx.ASGITransport(app.build(their_ports)), base_url="http://direct")
-    desk = await open_desk(make, direct)
+    # Whoever writes does so by a third process, with a network that works.
+    place.start("api")
+    await place.is_ready()
+    http = httpx.AsyncClient(base_url=place.url, timeout=20)
+    desk = await open_desk(make, http)
     watchers = [
         await make.signed_in(await make.member(desk.organization, Role.VIEWER)) for _ in range(-(-subscribers // 15))
     ]
@@ -140,11 +142,12 @@ async def test_g7_each_seq_once_and_in_order_whatever_fails(
 
         failing, clock = group.create_task(fail()), asyncio.get_running_loop().time
         began, at_once, sending = clock(), asyncio.Semaphore(WRITERS), set[asyncio.Task[None]]()
+        writer = Persistent(http, place.url, desk.agent.token or "")
 
         async def write(text: str) -> None:
-            given = {"conversationId": id_, "text": text, "isNote": True}
+            given = {"conversationId": id_, "text": text, "isNote": True, "idempotencyKey": text}
             async with at_once:
-                assert await desk.agent.ask(SEND, input=given) == FINE
+                assert await writer.ask(SEND, input=given) == FINE
 
         while not failing.done():
             task = group.create_task(write(str(sent)))
@@ -155,6 +158,7 @@ async def test_g7_each_seq_once_and_in_order_whatever_fails(
             await asyncio.sleep(max(0.0, began + sent / per_second - clock()))
         await asyncio.gather(*sending)
         rate = sent / (clock() - began)
+        print(f"{rate:.1f} messages a second")
         await all_reach(seen, sent + 2, patience=15.0)
         for task in following:
             task.cancel()

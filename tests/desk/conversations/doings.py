@@ -132,6 +132,12 @@ async def answered(stage: Stage) -> None:
     stage.known["message"] = await stage.send()
 
 
+async def noted(stage: Stage) -> None:
+    """What an erasure cuts, though no customer ever saw it."""
+    await mine(stage)
+    await stage.send("Bia mora na rua A", isNote=True)
+
+
 async def sent(stage: Stage) -> None:
     await answered(stage)
     await stage.deliver(stage.known["message"])
@@ -181,6 +187,17 @@ async def known_contact(stage: Stage) -> None:
     )
     await stage.desk.make.save(stage.organization_id, identity)
     stage.known["contact"] = global_id("Contact", contact.id)
+
+
+async def in_third_queue(stage: Stage) -> None:
+    """Served, in a queue that nobody has on the screen and that no event of the past names."""
+    third = await stage.desk.make.queue(stage.desk.organization, stage.desk.agent_member, auto_assign=False)
+    stage.known["queue"] = queue(third)
+    await known_contact(stage)
+    await start(stage, queueId=queue(third))
+    stage.opened, stage.born = stage.born, []
+    stage.id = stage.opened[0]
+    await stage.agent("pullNextConversation")
 
 
 async def full(stage: Stage) -> None:
@@ -389,6 +406,8 @@ IN_WEB_CHAT: dict[str, tuple[Act, Act]] = {
     "importContacts": (known_by_phone, bring_in),
     "mergeContacts": (two_wait, merge),
     "deleteContact": (two_wait, erase),
+    "deleteContact with notes": (noted, erase),
+    "deleteQueue": (in_third_queue, lambda stage: do(stage.desk.admin, "deleteQueue", id=stage.known["queue"])),
     "startVisit": (mine, introduce),
     "sendVisitorMessage, the first": (nothing, begin),
     "sendVisitorMessage": (mine, lambda stage: stage.write("Alguém aí?")),
