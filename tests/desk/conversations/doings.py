@@ -223,6 +223,12 @@ async def sent_on_whatsapp(stage: Stage) -> None:
     await stage.deliver(stage.known["message"])
 
 
+async def known_by_number(stage: Stage) -> None:
+    """In the web chat, by somebody whose number is known."""
+    await mine(stage)
+    await stage.agent("updateContact", id=await stage.contact_id(stage.id), phone=f"+{stage.of_whatsapp.contact}")
+
+
 async def with_template(stage: Stage) -> None:
     await on_whatsapp(stage)
     body = [{"type": "BODY", "text": "Olá {{1}}!"}]
@@ -330,6 +336,13 @@ async def refuse(stage: Stage) -> None:
     await stage.deliver(await stage.send())
 
 
+async def write_there(stage: Stage) -> None:
+    await stage.of_whatsapp.says("Oi")
+    document = "query { conversations(first: 9) { nodes { id } } }"
+    nodes = (await stage.desk.admin.ask(document))["nodes"]
+    stage.born = [row["id"] for row in nodes if row["id"] != stage.id]
+
+
 def told(*became: str) -> Act:
     async def tell(stage: Stage) -> None:
         row = await stage.of_whatsapp.message(id_of(stage.known["message"]))
@@ -423,6 +436,7 @@ IN_WEB_CHAT: dict[str, tuple[Act, Act]] = {
 }
 ON_WHATSAPP: dict[str, tuple[Act, Act]] = {
     "a message, nothing else": (on_whatsapp, lambda stage: stage.of_whatsapp.says("Alguém aí?")),
+    "a new identity": (known_by_number, write_there),
     "a picture": (on_whatsapp, send_picture),
     "a reaction, to a message": (sent_on_whatsapp, react),
     "sendMessage of a template": (
