@@ -161,6 +161,7 @@ async def test_g7_each_seq_once_and_in_order_whatever_fails(
         await all_reach(seen, sent + 2, patience=15.0)
         for task in following:
             task.cancel()
+    await http.aclose()
     # Before what was sent came its beginning and the contact's message.
     assert seen == [list(range(1, sent + 3))] * subscribers
     # All of it shares two cores; 20.6 of 50 a second were stored on a machine that did other work besides.
