@@ -6,8 +6,8 @@ per cent, in all, and in all of the older half.
 """
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -118,13 +118,27 @@ async def search(stage: Stage, limits: Limits) -> Result:
 
 
 async def _seed(stage: Stage) -> str:
-    async with stage.database() as owner:
+    async with stage.database() as owner, _without_words(owner):
         for statement in _SEED:
             await owner.execute(statement)
     await stage.tidy()
     claims = {"sub": str(seed.numbered(5, 1_000_000)), "sid": str(seed.numbered(7, 1_000_000))}
     token, _ = stage.ports.tokens.sign(TokenKind.ACCESS, {**claims, "org": str(ORGANIZATION_ID)}, timedelta(hours=1))
     return token
+
+
+@asynccontextmanager
+async def _without_words(owner: asyncpg.Connection) -> AsyncIterator[None]:
+    """An index of words is made at once in a fraction of the time that it takes row by row."""
+    indexes = await owner.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'ix%words' AND schemaname = 'public'"
+    )
+    for index in indexes:
+        await owner.execute(f"DROP INDEX {index['indexname']}")
+    yield
+    await owner.execute("SET maintenance_work_mem = '256MB'")
+    for index in indexes:
+        await owner.execute(index["indexdef"])
 
 
 async def _answer(product: Connection, floor: asyncpg.Connection) -> str:

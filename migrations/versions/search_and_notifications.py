@@ -42,9 +42,13 @@ WORDS = {
 # What a search reads is bounded, however much there is. It goes back in time by spans (the first four digits of a
 # UUIDv7 are 49.7 days), one, then SPANS at once, until the words as they are were found MOST times; what begins
 # with them or has their stem is taken along until that was found as often. The newest MOST rows are looked through
-# first: what is FREQUENT there is not asked of the index, and older rows do not count.
+# first: what is FREQUENT there is not asked of the index, and older rows do not count. Of several words those that
+# every tenth of the FEW newest rows has, COMMON ones, are not asked of the index either: all that begins with one of
+# them would be gathered to find the few rows that have the other. They are looked for in the rows that have the rest.
 MOST = 2_000
 FREQUENT = 200
+FEW = 200
+COMMON = 20
 SPANS = 2
 
 # What the index is asked, with @ for the key: all words, each as it is; or else each as it is, as the beginning of
@@ -72,7 +76,9 @@ WANTED = r"""SELECT string_agg('(' || fitting || ')', ' & ') FROM (
 def searching(table: str, answered: str = "id") -> str:
     """The body of the function that searches a table: the organization is the session's, whoever asks."""
     theirs = "t.organization_id = organization"
-    rows = f"(SELECT t.{answered} AS answered, t.organization_id FROM {table} t WHERE t.words IS NOT NULL"
+    rows = f"(SELECT t.{answered} AS answered, t.organization_id, t.words FROM {table} t WHERE t.words IS NOT NULL"
+    few = f"(SELECT t.words FROM {table} t WHERE {theirs} ORDER BY t.id DESC LIMIT {FEW})"
+    key = "'o' || right(organization::text, 8)"
     return f"""
     DECLARE
         organization uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
@@ -88,16 +94,25 @@ def searching(table: str, answered: str = "id") -> str:
         has_meant integer := 0;
         exactly tsquery;
         loosely tsquery;
+        rare text := meant;
+        rarely tsquery;
         looked integer;
         hits uuid[];
         hits_exactly integer;
     BEGIN
+        IF cardinality(wanted) > 1 THEN
+            rare := coalesce((SELECT engine_wanted(array_agg(word), false)
+                FROM (SELECT word, replace(engine_wanted(ARRAY[word], false), '@', {key} || newest)::tsquery AS sought
+                    FROM unnest(wanted) AS word OFFSET 0) AS w
+                WHERE {COMMON} > (SELECT count(*) FROM {few} AS f WHERE f.words @@ sought)), meant);
+        END IF;
         WHILE said IS NOT NULL AND upper_ >= ('x' || oldest)::bit(16)::integer LOOP
             lower_ := greatest(upper_ - spans + 1, ('x' || oldest)::bit(16)::integer);
             SELECT string_agg('(' || replace(said, '@', key) || ')', ' | ')::tsquery,
-                string_agg('(' || replace(meant, '@', key) || ')', ' | ')::tsquery INTO exactly, loosely
+                string_agg('(' || replace(meant, '@', key) || ')', ' | ')::tsquery,
+                string_agg('(' || replace(rare, '@', key) || ')', ' | ')::tsquery INTO exactly, loosely, rarely
             FROM generate_series(lower_, upper_) AS span,
-                LATERAL (SELECT 'o' || right(organization::text, 8) || lpad(to_hex(span), 4, '0') AS key) AS k;
+                LATERAL (SELECT {key} || lpad(to_hex(span), 4, '0') AS key) AS k;
             IF NOT is_known THEN
                 SELECT count(*), array_agg(r.answered) FILTER (WHERE r.words @@ loosely),
                     count(*) FILTER (WHERE r.words @@ exactly) INTO looked, hits, hits_exactly
@@ -115,9 +130,10 @@ def searching(table: str, answered: str = "id") -> str:
             has_said := has_said + looked;
             EXIT WHEN has_said >= {MOST};
             IF has_meant < {MOST} THEN
-                RETURN QUERY SELECT f.answered FROM {rows} AND t.words @@ loosely LIMIT {MOST}) AS f
-                    WHERE f.organization_id = organization;
-                GET DIAGNOSTICS looked = ROW_COUNT;
+                SELECT count(*), array_agg(f.answered) FILTER (
+                    WHERE f.organization_id = organization AND (rare = meant OR f.words @@ loosely)) INTO looked, hits
+                FROM {rows} AND t.words @@ rarely LIMIT {MOST}) AS f;
+                RETURN QUERY SELECT unnest(hits);
                 has_meant := has_meant + looked;
             END IF;
             upper_ := lower_ - 1;

@@ -147,6 +147,21 @@ def confine(state: ORMExecuteState) -> None:
     state.statement = state.statement.options(known[1])
 
 
+ORGANIZATION = "of_organization"
+
+
+def confined(statement: Any) -> Any:
+    """The statement with a session's criterion, for whoever compiles it once: `ORGANIZATION` names the value."""
+    organization = sa.bindparam(ORGANIZATION, type_=sa.Uuid())
+    within = with_loader_criteria(
+        TenantModel,
+        lambda entity: _organization_of(entity) == organization,
+        include_aliases=True,
+        track_closure_variables=False,
+    )
+    return statement.options(within)
+
+
 def _criterion(organization_id: UUID | None) -> ORMOption:
     if organization_id is None:
         return with_loader_criteria(TenantModel, lambda _: sa.false(), include_aliases=True)

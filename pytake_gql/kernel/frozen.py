@@ -21,7 +21,10 @@ _DIALECT = PGDialect_asyncpg(json_deserializer=orjson.loads)  # type: ignore[no-
 
 
 class Frozen:
-    """A statement of bare tables: it says the organization itself, and has no `IN` of a varying number of values."""
+    """A statement that has no `IN` of a varying number of values.
+
+    It says the organization itself, or is `confined`: nothing adds the session's criterion to it.
+    """
 
     __slots__ = ("_binds", "_readers", "_row", "_text")
 
@@ -46,13 +49,15 @@ class Frozen:
             actual = given[name] if value is None else value
             values.append(actual if processor is None else processor(actual))
         records = await fetch(session, self._text, *values)
+        if not self._readers:
+            return [self._row._make(record) for record in records]
         return [self._read(record) for record in records]
 
     def _read(self, record: asyncpg.Record) -> Any:
-        values = list(record)
-        for index, read in self._readers:
-            values[index] = read(values[index])
-        return self._row._make(values)
+        columns = list(record)
+        for place, read in self._readers:
+            columns[place] = read(columns[place])
+        return self._row._make(columns)
 
 
 async def fetch(session: AsyncSession, text: str, *values: Any) -> list[asyncpg.Record]:

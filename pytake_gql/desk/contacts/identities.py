@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from pytake_gql.desk.contacts import details, phones
-from pytake_gql.desk.contacts.events import ContactCreated
+from pytake_gql.desk.contacts.events import ContactCreated, ContactUpdated
 from pytake_gql.desk.contacts.models import Contact, ContactIdentity
 from pytake_gql.kernel.events import Changes
 from pytake_gql.kernel.ids import uuid7
@@ -106,7 +106,9 @@ async def make_by_phone(
     if found := await find(uow.session, channel_id, external_id):
         return found
     key = phones.canonical_key(phone)
-    contact = (await uow.session.execute(select(Contact).where(Contact.phone_key == key))).scalar_one_or_none()
+    theirs = select(Contact).where(Contact.phone_key == key).with_for_update()
+    contact = (await uow.session.execute(theirs)).scalar_one_or_none()
+    is_new = contact is None
     if contact is None:
         values = {**known, "phone": phone, "phone_key": key}
         contact = Contact(**values, created_at=uow.now())
@@ -123,4 +125,8 @@ async def make_by_phone(
     )
     uow.add(identity)
     await uow.session.flush()
+    if not is_new:
+        # At once: its listeners lock the contact's conversations, before the one that this is about is.
+        changes = {"identities": {"from": None, "to": external_id}}
+        await uow.announce(ContactUpdated(entity_id=contact.id, changes=changes))
     return identity, contact

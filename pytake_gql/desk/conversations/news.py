@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,16 @@ from sqlmodel import col
 from pytake_gql.desk.conversations import queries
 from pytake_gql.desk.conversations.models import (
     AuthorKind,
+    Conversation,
     Message,
     MessageDirection,
     MessageStatus,
     TimelineEntry,
     TimelineKind,
 )
+from pytake_gql.desk.conversations.scope import by_name, visible_to
+from pytake_gql.kernel.db import ORGANIZATION, confined
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.principal import Principal
 
 
@@ -57,7 +62,8 @@ class Said:
 
 
 _ENTRY: tuple[Any, ...] = tuple(getattr(TimelineEntry, column.name) for column in fields(Entry))
-_SAID: tuple[Any, ...] = tuple(getattr(Message, column.name) for column in fields(Said))
+_OF_ENTRY = len(_ENTRY)
+_SAID: tuple[Any, ...] = tuple(getattr(Message, column.name).label(f"said_{column.name}") for column in fields(Said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +85,41 @@ async def read(
     The conversation is read first, and nothing later than its last seq is told with it: what comes meanwhile has a
     wake-up of its own.
     """
-    row = (await queries.visible(session, principal, [conversation_id])).get(conversation_id)
-    if row is None:
+    like, values = by_name(principal)
+    asked = {ORGANIZATION: principal.organization_id, "conversation_id": conversation_id}
+    rows = await _conversation(like).rows(session, {**asked, **values})
+    if not rows:
         return None
+    [row] = rows
     last = min(row.last_seq, seq + at_most)
-    told = await _told(session, conversation_id, seq, last - seq) if last > seq else ()
-    said = {message.id: message for _, message in told if message is not None}
-    return News(row, [entry for entry, _ in told], said, has_more=last < row.last_seq)
+    told = await _entries().rows(session, {**asked, "seq": seq, "last": last}) if last > seq else ()
+    said = [Said(*row[_OF_ENTRY:]) for row in told if row.said_id is not None]
+    entries = [Entry(*row[:_OF_ENTRY]) for row in told]
+    return News(row, entries, {message.id: message for message in said}, has_more=last < row.last_seq)
 
 
-async def _told(
-    session: AsyncSession, conversation_id: UUID, seq: int, at_most: int
-) -> Sequence[tuple[Entry, Said | None]]:
-    """The next events, each with its message: many read at once when they come back, so that no row is an object."""
+_id = sa.bindparam("conversation_id", type_=sa.Uuid())
+
+
+@cache
+def _conversation(like: Principal) -> Frozen:
+    return Frozen(confined(sa.select(*queries.SHOWN).where(visible_to(like), col(Conversation.id) == _id)))
+
+
+@cache
+def _entries() -> Frozen:
+    """The next events, each with its message."""
     is_its_message = sa.and_(
         col(Message.organization_id) == TimelineEntry.organization_id, col(Message.id) == TimelineEntry.message_id
     )
+    after, last = (sa.bindparam(name, type_=sa.Integer()) for name in ("seq", "last"))
     statement = (
         sa.select(*_ENTRY, *_SAID)
         .select_from(TimelineEntry)
         .outerjoin(Message, is_its_message)
-        .where(col(TimelineEntry.conversation_id) == conversation_id, col(TimelineEntry.seq) > seq)
+        .where(
+            col(TimelineEntry.conversation_id) == _id, col(TimelineEntry.seq) > after, col(TimelineEntry.seq) <= last
+        )
         .order_by(col(TimelineEntry.seq))
-        .limit(at_most)
     )
-    told = [(tuple(row[: len(_ENTRY)]), tuple(row[len(_ENTRY) :])) for row in await session.execute(statement)]
-    return [(Entry(*entry), Said(*said) if said[0] is not None else None) for entry, said in told]
+    return Frozen(confined(statement))

@@ -9,7 +9,14 @@ from sqlmodel import col, select
 from pytake_gql.desk.contacts.models import ContactIdentity
 from pytake_gql.desk.conversations.models import Conversation
 from pytake_gql.desk.queues.models import QueueMember
-from pytake_gql.kernel.principal import ConversationScope, MemberPrincipal, Principal, System, VisitorPrincipal
+from pytake_gql.kernel.principal import (
+    ConversationScope,
+    MemberPrincipal,
+    Principal,
+    Role,
+    System,
+    VisitorPrincipal,
+)
 
 
 def visible_to(principal: Principal) -> Any:
@@ -39,3 +46,29 @@ def authority_of(principal: Principal) -> Hashable:
         is_all = principal.scope is ConversationScope.ORGANIZATION
         return principal.role, principal.scope, None if is_all else principal.member_id
     return principal
+
+
+_UNASKED: Any = sa.null()
+_SYSTEM = System()
+_VISITOR = VisitorPrincipal(
+    _UNASKED, sa.bindparam("channel_id", type_=sa.Uuid()), sa.bindparam("external_id", type_=sa.String())
+)
+_MEMBER: Any = sa.bindparam("member_id", type_=sa.Uuid())
+_MEMBERS = {
+    scope: MemberPrincipal(_UNASKED, _MEMBER, _UNASKED, _UNASKED, _UNASKED, Role.VIEWER, scope, "")
+    for scope in ConversationScope
+}
+
+
+def by_name(principal: Principal) -> tuple[Principal, dict[str, Any]]:
+    """Who stands for all for whom `visible_to` says the same but for values, with names for those; and the values.
+
+    Nothing else is asked of the principal than `visible_to` asks.
+    """
+    if isinstance(principal, MemberPrincipal):
+        scope = principal.scope
+        is_all = scope is ConversationScope.ORGANIZATION
+        return _MEMBERS[scope], {} if is_all else {"member_id": principal.member_id}
+    if isinstance(principal, VisitorPrincipal):
+        return _VISITOR, {"channel_id": principal.channel_id, "external_id": principal.external_id}
+    return (_SYSTEM if isinstance(principal, System) else principal), {}

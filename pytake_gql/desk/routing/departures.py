@@ -7,12 +7,15 @@ from sqlmodel import col, select
 
 from pytake_gql.desk.channels.events import ChannelDeleted
 from pytake_gql.desk.conversations import departed, service
-from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason
+from pytake_gql.desk.conversations.models import Conversation, ConversationStatus, MoveReason, TimelineKind
+from pytake_gql.desk.conversations.timeline import record
 from pytake_gql.desk.queues.events import QueueDeleted
 from pytake_gql.kernel.errors import UserErrorCode, refuse
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members import slots
 from pytake_gql.tenancy.members.events import MemberAvailabilityChanged, MemberDeactivated, MemberRemoved
+
+_SERVED = (ConversationStatus.ACTIVE, ConversationStatus.SNOOZED)
 
 
 async def on_member_removed(uow: UnitOfWork, event: MemberRemoved) -> None:
@@ -37,7 +40,7 @@ async def on_member_deactivated(uow: UnitOfWork, event: MemberDeactivated) -> No
 
 
 async def on_queue_deleted(uow: UnitOfWork, event: QueueDeleted) -> None:
-    """Moves what waits there; refuses while any waits and no queue is named."""
+    """Moves what waits there; refuses while any waits and no queue is named. What is served goes on without a queue."""
     waiting = (
         select(Conversation)
         .where(Conversation.queue_id == event.entity_id, Conversation.status == ConversationStatus.QUEUED)
@@ -52,6 +55,15 @@ async def on_queue_deleted(uow: UnitOfWork, event: QueueDeleted) -> None:
                 "move_to_queue_id",
             )
         await service.transfer(uow, conversation, event.move_to_queue_id, keeps_place=True)
+    served = (
+        select(Conversation)
+        .where(Conversation.queue_id == event.entity_id, col(Conversation.status).in_(_SERVED))
+        .order_by(col(Conversation.id))
+        .with_for_update()
+    )
+    for conversation in (await uow.session.execute(served)).scalars().all():
+        conversation.queue_id = None
+        record(uow, conversation, TimelineKind.CHANGED)
 
 
 async def on_channel_deleted(uow: UnitOfWork, event: ChannelDeleted) -> None:

@@ -6,7 +6,7 @@ sender waits, is cut (1013, try again later) and resumes by seq.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -41,14 +41,28 @@ class Wire(Protocol):
     """Cleared while more waits in the transport's buffer than its limit."""
 
 
-def text_frame(head: bytes, tail: bytes = b"") -> bytes:
+def text_frame(message: bytes) -> bytes:
     """A whole message, as a server sends it (RFC 6455, 5.2)."""
-    size = len(head) + len(tail)
+    return _opening(len(message)) + message
+
+
+def text_frames(heads: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
+    """A whole message for each head: what they have in common is made once."""
+    openings: dict[int, bytes] = {}
+    for head in heads:
+        size = len(head)
+        opening = openings.get(size)
+        if opening is None:
+            opening = openings[size] = _opening(size + len(tail))
+        yield opening + head + tail
+
+
+def _opening(size: int) -> bytes:
     if size < _SHORT:
-        return b"%c%c%b%b" % (_WHOLE_TEXT, size, head, tail)
+        return bytes((_WHOLE_TEXT, size))
     if size < _MEDIUM:
-        return b"%c%c%b%b%b" % (_WHOLE_TEXT, _SHORT, size.to_bytes(2), head, tail)
-    return b"%c%c%b%b%b" % (_WHOLE_TEXT, _SHORT + 1, size.to_bytes(8), head, tail)
+        return b"%c%c%b" % (_WHOLE_TEXT, _SHORT, size.to_bytes(2))
+    return b"%c%c%b" % (_WHOLE_TEXT, _SHORT + 1, size.to_bytes(8))
 
 
 class Socket(AsyncWebSocketAdapter):

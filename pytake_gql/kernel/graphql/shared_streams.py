@@ -35,7 +35,7 @@ from pytake_gql.kernel.graphql.calls import write_json
 from pytake_gql.kernel.graphql.context import Context
 from pytake_gql.kernel.graphql.masking import mask
 from pytake_gql.kernel.graphql.operation import Followed
-from pytake_gql.kernel.graphql.outgoing import text_frame
+from pytake_gql.kernel.graphql.outgoing import text_frames
 from pytake_gql.kernel.graphql.schema import Schema
 from pytake_gql.kernel.graphql.sockets import Sockets
 from pytake_gql.kernel.graphql.subscriber import Subscriber
@@ -182,8 +182,11 @@ class Stream:
         if result.errors:
             payload["errors"] = [error.formatted for error in result.errors]
         text = write_json(payload) + b"}"
+        heads = [subscriber.head for subscriber in self.subscribers]
         lagging = [
-            subscriber for subscriber in self.subscribers if not subscriber.write(text_frame(subscriber.head, text))
+            subscriber
+            for subscriber, frame in zip(self.subscribers, text_frames(heads, text), strict=True)
+            if not subscriber.write(frame)
         ]
         if self.turns is not None:
             self._told_at = self.turns.at

@@ -132,6 +132,12 @@ async def answered(stage: Stage) -> None:
     stage.known["message"] = await stage.send()
 
 
+async def noted(stage: Stage) -> None:
+    """What an erasure cuts, though no customer ever saw it."""
+    await mine(stage)
+    await stage.send("Bia mora na rua A", isNote=True)
+
+
 async def sent(stage: Stage) -> None:
     await answered(stage)
     await stage.deliver(stage.known["message"])
@@ -183,6 +189,17 @@ async def known_contact(stage: Stage) -> None:
     stage.known["contact"] = global_id("Contact", contact.id)
 
 
+async def in_third_queue(stage: Stage) -> None:
+    """Served, in a queue that nobody has on the screen and that no event of the past names."""
+    third = await stage.desk.make.queue(stage.desk.organization, stage.desk.agent_member, auto_assign=False)
+    stage.known["queue"] = queue(third)
+    await known_contact(stage)
+    await start(stage, queueId=queue(third))
+    stage.opened, stage.born = stage.born, []
+    stage.id = stage.opened[0]
+    await stage.agent("pullNextConversation")
+
+
 async def full(stage: Stage) -> None:
     """The second queue takes nobody more."""
     await mine(stage)
@@ -204,6 +221,12 @@ async def sent_on_whatsapp(stage: Stage) -> None:
     await on_whatsapp(stage)
     stage.known["message"] = await stage.send()
     await stage.deliver(stage.known["message"])
+
+
+async def known_by_number(stage: Stage) -> None:
+    """In the web chat, by somebody whose number is known."""
+    await mine(stage)
+    await stage.agent("updateContact", id=await stage.contact_id(stage.id), phone=f"+{stage.of_whatsapp.contact}")
 
 
 async def with_template(stage: Stage) -> None:
@@ -313,6 +336,13 @@ async def refuse(stage: Stage) -> None:
     await stage.deliver(await stage.send())
 
 
+async def write_there(stage: Stage) -> None:
+    await stage.of_whatsapp.says("Oi")
+    document = "query { conversations(first: 9) { nodes { id } } }"
+    nodes = (await stage.desk.admin.ask(document))["nodes"]
+    stage.born = [row["id"] for row in nodes if row["id"] != stage.id]
+
+
 def told(*became: str) -> Act:
     async def tell(stage: Stage) -> None:
         row = await stage.of_whatsapp.message(id_of(stage.known["message"]))
@@ -389,6 +419,8 @@ IN_WEB_CHAT: dict[str, tuple[Act, Act]] = {
     "importContacts": (known_by_phone, bring_in),
     "mergeContacts": (two_wait, merge),
     "deleteContact": (two_wait, erase),
+    "deleteContact with notes": (noted, erase),
+    "deleteQueue": (in_third_queue, lambda stage: do(stage.desk.admin, "deleteQueue", id=stage.known["queue"])),
     "startVisit": (mine, introduce),
     "sendVisitorMessage, the first": (nothing, begin),
     "sendVisitorMessage": (mine, lambda stage: stage.write("Alguém aí?")),
@@ -404,6 +436,7 @@ IN_WEB_CHAT: dict[str, tuple[Act, Act]] = {
 }
 ON_WHATSAPP: dict[str, tuple[Act, Act]] = {
     "a message, nothing else": (on_whatsapp, lambda stage: stage.of_whatsapp.says("Alguém aí?")),
+    "a new identity": (known_by_number, write_there),
     "a picture": (on_whatsapp, send_picture),
     "a reaction, to a message": (sent_on_whatsapp, react),
     "sendMessage of a template": (
