@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from benchmarks import counts, fan_out, preview, pull, reading, route, search, send, snapshot, table
+from benchmarks import counts, fan_out, fire, preview, pull, reading, route, search, send, snapshot, table
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 
@@ -22,6 +22,7 @@ MEASURES = {
     "fan-out": fan_out.one_group,
     "groups": fan_out.hundred_groups,
     "preview": preview.preview,
+    "fire": fire.fire,
     # The last: it fills the database.
     "search": search.search,
 }
