@@ -91,9 +91,18 @@ class Here:
             del self._running[job]
 
 
+# For each job its id, the instant at which it is taken, how long it is kept, and the job itself.
+_PUT = f"""
+for i = 1, #ARGV, 4 do
+  redis.call('PSETEX', '{job_key_prefix}' .. ARGV[i], ARGV[i + 2], ARGV[i + 3])
+  redis.call('ZADD', KEYS[1], ARGV[i + 1], ARGV[i])
+end
+"""
+
+
 class Jobs:
     def __init__(self, redis: ArqRedis) -> None:
-        self._redis = redis
+        self._put = redis.register_script(_PUT)
         self._here = Here()
 
     @contextlib.asynccontextmanager
@@ -119,13 +128,11 @@ class Jobs:
 
     async def _enqueue(self, jobs: Sequence[Job]) -> None:
         """What arq's `enqueue_job` writes, for all at once, and without asking first whether a new id is taken."""
-        if not jobs:
-            return
         now = time.time_ns() // 1_000_000
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for job in jobs:
-                id_, delay = uuid4().hex, int(job.delay_seconds * 1000)
-                told = serialize_job(job.name, job.arguments, {}, None, now, serializer=serialize)
-                pipe.psetex(job_key_prefix + id_, delay + expires_extra_ms, told)
-                pipe.zadd(job.queue.value, {id_: now + delay})
-            await pipe.execute()
+        by_queue: dict[JobQueue, list[str | bytes | int]] = {}
+        for job in jobs:
+            id_, delay = uuid4().hex, int(job.delay_seconds * 1000)
+            told = serialize_job(job.name, job.arguments, {}, None, now, serializer=serialize)
+            by_queue.setdefault(job.queue, []).extend((id_, now + delay, delay + expires_extra_ms, told))
+        for queue, values in by_queue.items():
+            await self._put(keys=[queue.value], args=values)

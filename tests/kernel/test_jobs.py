@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
-from pytake_gql.kernel.jobs import AT_ONCE_HERE, Job, Jobs
+from pytake_gql.kernel.jobs import AT_ONCE_HERE, Job, JobQueue, Jobs
 
 
 class Queue:
@@ -14,8 +15,12 @@ class Queue:
     def __init__(self) -> None:
         self.taken: list[str] = []
 
-    async def enqueue_job(self, name: str, *_: str, **__: Any) -> None:
-        self.taken.append(name)
+    def register_script(self, _: str) -> "Queue":
+        return self
+
+    async def __call__(self, *, keys: list[str], args: list[Any]) -> None:
+        assert keys == [JobQueue.INTERACTIVE.value]
+        self.taken += [orjson.loads(told)["f"] for told in args[3::4]]
 
 
 class Desk:

@@ -1,7 +1,7 @@
 """What a tick takes and puts back, the short way: one statement locks all that is due, one aims all of it (E1)."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,7 @@ WHERE a.organization_id = $1 AND a.id = g.id
 
 @dataclass(slots=True)
 class Aimed:
-    """How one that was claimed stands from now on; `AIM` takes the fields in this order."""
+    """How one that was claimed stands from now on; `_AIM` takes the fields in this order."""
 
     id: UUID
     next_firing_at: datetime | None
@@ -55,11 +55,15 @@ class Aimed:
         return cls(row.id, None, None, row.last_nominal_at, row.last_fired_at, row.status, row.updated_at)
 
 
+_NAMES = tuple(it.name for it in fields(Aimed))
+
+
 async def claim(uow: UnitOfWork, ids: Sequence[UUID], now: datetime) -> Sequence[Any]:
     """Those of them that are due and nobody else has locked, with the columns of `FlowAutomation`."""
     return await _CLAIM.rows(uow.session, {"of_organization": uow.organization_id, "ids": list(ids), "now": now})
 
 
 async def aim(uow: UnitOfWork, aimed: Sequence[Aimed]) -> None:
-    columns = zip(*map(astuple, aimed), strict=True)
-    await fetch(uow.session, _AIM, uow.organization_id, *map(list, columns))
+    """Writes them, in one statement."""
+    columns = [[getattr(it, name) for it in aimed] for name in _NAMES]
+    await fetch(uow.session, _AIM, uow.organization_id, *columns)
