@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from benchmarks import counts, fan_out, fire, preview, pull, reading, route, search, send, snapshot, table
+from benchmarks import counts, fan_out, fire, preview, pull, reading, recipients, route, search, send, snapshot, table
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 
@@ -23,6 +23,8 @@ MEASURES = {
     "groups": fan_out.hundred_groups,
     "preview": preview.preview,
     "fire": fire.fire,
+    "recipients-arq": recipients.against_arq,
+    "recipients-celery": recipients.against_celery,
     # The last: it fills the database.
     "search": search.search,
 }

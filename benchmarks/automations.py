@@ -50,7 +50,7 @@ async def seed_automations(stage: Stage) -> None:
         if await connection.fetchval("SELECT true FROM organizations WHERE id = $1", ORGANIZATIONS[0]):
             return
         for organization_id in ORGANIZATIONS:
-            await _frame(stage, organization_id)
+            await frame(stage, organization_id)
         await connection.execute("SET session_replication_role = replica")
         indexes = await connection.fetch(_INDEXES)
         for name, _ in indexes:
@@ -73,7 +73,7 @@ async def make_due(stage: Stage, count: int = DUE, at: datetime | None = None) -
     return at
 
 
-async def _frame(stage: Stage, organization_id: UUID) -> None:
+async def frame(stage: Stage, organization_id: UUID) -> None:
     """An organization with a channel and a flow, all under its own id."""
     now = datetime.now(UTC)
     async with stage.ports.units.of_system(None) as uow:
