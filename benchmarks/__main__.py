@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from benchmarks import counts, fan_out, fire, preview, pull, reading, recipients, route, search, send, snapshot, table
+from benchmarks import beside, counts, fan_out, fire, late, preview, pull, rate, reading, recipients, route, search, send, snapshot, table
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 
@@ -23,8 +23,12 @@ MEASURES = {
     "groups": fan_out.hundred_groups,
     "preview": preview.preview,
     "fire": fire.fire,
+    "late-beat": late.against_beat,
+    "late-apscheduler": late.against_apscheduler,
     "recipients-arq": recipients.against_arq,
     "recipients-celery": recipients.against_celery,
+    "rate": rate.rate,
+    "beside": beside.beside,
     # The last: it fills the database.
     "search": search.search,
 }

@@ -9,7 +9,7 @@ import orjson
 from benchmarks import seed
 from benchmarks.stage import Stage
 from pytake_gql.automation.flow_automations import settings
-from pytake_gql.automation.flow_automations.recurrences import Daily
+from pytake_gql.automation.flow_automations.recurrences import Daily, Dates, Recurrence
 from pytake_gql.automation.flow_automations.settings import Settings
 from pytake_gql.automation.flows.models import Flow, FlowVersion
 from pytake_gql.desk.channels.models import Channel, ChannelKind
@@ -39,12 +39,12 @@ FROM generate_series(0, $5::integer - 1) AS number, LATERAL (SELECT ($1::uuid[])
 """
 _DUE = """
 UPDATE flow_automations SET next_firing_at = $1, next_nominal_at = $1, last_nominal_at = NULL, last_fired_at = NULL,
-    schedule = $2::text::jsonb
+    schedule = $2::text::jsonb, status = 'ACTIVE'
 WHERE id < ('01980000-0000-7000-8020-' || lpad(to_hex($3::integer), 12, '0'))::uuid AND organization_id = ANY ($4)
 """
 
 
-async def seed_automations(stage: Stage) -> None:
+async def seed_automations(stage: Stage, count: int = IDLE + DUE) -> None:
     """Once, in a few seconds: no keys are checked, and the indexes are built behind the rows."""
     async with stage.database() as connection:
         if await connection.fetchval("SELECT true FROM organizations WHERE id = $1", ORGANIZATIONS[0]):
@@ -57,20 +57,30 @@ async def seed_automations(stage: Stage) -> None:
             await connection.execute(f"DROP INDEX {name}")
         now = datetime.now(UTC)
         await connection.execute(
-            _AUTOMATIONS, ORGANIZATIONS, _daily(now), now, now - timedelta(days=30), IDLE + DUE, timeout=120
+            _AUTOMATIONS, ORGANIZATIONS, _daily(now), now, now - timedelta(days=30), count, timeout=120
         )
         for _, definition in indexes:
             await connection.execute(definition)
 
 
-async def make_due(stage: Stage, count: int = DUE, at: datetime | None = None) -> datetime:
-    """So many are due at that instant, by default the minute that runs, and no execution is there."""
-    at = at or datetime.now(UTC).replace(second=0, microsecond=0)
-    async with stage.database() as connection:
-        await connection.execute("TRUNCATE flow_executions CASCADE")
-        await connection.execute(_DUE, at, _daily(at), count, ORGANIZATIONS)
+async def make_due(stage: Stage, count: int = DUE) -> datetime:
+    """So many are due since the minute began that runs, and no execution is there."""
+    at = datetime.now(UTC).replace(second=0, microsecond=0)
+    await _aim(stage, count, at, _daily(at))
     await stage.tidy()
     return at
+
+
+async def make_due_once(stage: Stage, count: int, at: datetime) -> None:
+    """So many fire at that second, and never again."""
+    moment = at.astimezone(ZoneInfo(_ZONE)).replace(tzinfo=None)
+    await _aim(stage, count, at, _stored(Dates((moment,), is_once=True)))
+
+
+async def _aim(stage: Stage, count: int, at: datetime, schedule: str) -> None:
+    async with stage.database() as connection:
+        await connection.execute("TRUNCATE flow_executions CASCADE")
+        await connection.execute(_DUE, at, schedule, count, ORGANIZATIONS)
 
 
 async def frame(stage: Stage, organization_id: UUID) -> None:
@@ -89,4 +99,8 @@ async def frame(stage: Stage, organization_id: UUID) -> None:
 def _daily(at: datetime) -> str:
     """Every day at that minute."""
     local = at.astimezone(ZoneInfo(_ZONE)).time().replace(second=0, microsecond=0)
-    return orjson.dumps(settings.to_json(Settings(_ZONE, Daily(1, (local,))))).decode()
+    return _stored(Daily(1, (local,)))
+
+
+def _stored(recurrence: Recurrence) -> str:
+    return orjson.dumps(settings.to_json(Settings(_ZONE, recurrence))).decode()

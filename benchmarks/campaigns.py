@@ -68,7 +68,9 @@ async def prepare(stage: Stage, contacts: int) -> None:
     await stage.tidy()
 
 
-async def fire(stage: Stage, contacts: int, limits: Limits = FAST) -> UUID:
+async def fire(
+    stage: Stage, contacts: int, limits: Limits = FAST, channel_id: UUID = ORGANIZATION_ID
+) -> UUID:
     """An execution for the first so many of them."""
     ids = tuple(contact_id(number) for number in range(contacts))
     firing = Firing(
@@ -76,7 +78,7 @@ async def fire(stage: Stage, contacts: int, limits: Limits = FAST) -> UUID:
         trigger=ExecutionTrigger.MANUAL,
         scheduled_for=datetime.now(UTC),
         version_id=ORGANIZATION_ID,
-        channel_id=ORGANIZATION_ID,
+        channel_id=channel_id,
         snapshot=Snapshot(audience=Audience(contact_ids=ids), limits=limits),
     )
     async with stage.ports.units.of_system(ORGANIZATION_ID) as uow:
