@@ -5,7 +5,23 @@ import sys
 
 import uvloop
 
-from benchmarks import beside, counts, fan_out, fire, late, preview, pull, rate, reading, recipients, route, search, send, snapshot, table
+from benchmarks import (
+    beside,
+    counts,
+    fan_out,
+    fire,
+    late,
+    preview,
+    pull,
+    rate,
+    reading,
+    recipients,
+    route,
+    search,
+    send,
+    snapshot,
+    table,
+)
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 

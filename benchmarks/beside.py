@@ -69,7 +69,10 @@ async def _messages(stage: Stage, count: int) -> Run:
             started = time.perf_counter()
             answer = orjson.loads(await agent.post(sending(turn % CLIENTS)))["data"]["sendMessage"]
             parsed = parse_global_id(answer["message"]["id"])
-            while parsed and await connection.fetchval(_STATUS, parsed[1], stage.agents[0].principal.organization_id) != "SENT":
+            while (
+                parsed
+                and await connection.fetchval(_STATUS, parsed[1], stage.agents[0].principal.organization_id) != "SENT"
+            ):
                 if time.perf_counter() - started > _PATIENCE_SECONDS:
                     raise NotSent
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -78,4 +81,3 @@ async def _messages(stage: Stage, count: int) -> Run:
             await asyncio.sleep(0.02)
     run.seconds, run.answered = sum(run.latencies), len(run.latencies)
     return run
-

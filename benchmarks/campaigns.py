@@ -68,9 +68,7 @@ async def prepare(stage: Stage, contacts: int) -> None:
     await stage.tidy()
 
 
-async def fire(
-    stage: Stage, contacts: int, limits: Limits = FAST, channel_id: UUID = ORGANIZATION_ID
-) -> UUID:
+async def fire(stage: Stage, contacts: int, limits: Limits = FAST, channel_id: UUID = ORGANIZATION_ID) -> UUID:
     """An execution for the first so many of them."""
     ids = tuple(contact_id(number) for number in range(contacts))
     firing = Firing(

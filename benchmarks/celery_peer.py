@@ -1,6 +1,7 @@
 """The same by Celery: one process, acknowledged as it comes; its jobs await the same driver in a loop of their own.
 
-As a command it enqueues one for each id that it is given after the organization's."""
+As a command it enqueues one for each id that it is given after the organization's.
+"""
 
 import asyncio
 import os

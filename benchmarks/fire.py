@@ -88,4 +88,3 @@ async def _require_fired(stage: Stage, nominal: datetime, fired: int) -> None:
         )
     if tuple(row) != (fired, fired, fired):
         raise WronglyFired(f"{tuple(row)} of {fired}")
-
