@@ -23,8 +23,11 @@ HELLO = {
         {"nodeId": "hello", "kind": "MESSAGE", "settings": {"text": "Olá {{contact.name}}, seu pedido saiu."}},
         {"nodeId": "end", "kind": "END", "settings": {}},
     ],
-    "edges": [{"source": "start", "target": "hello", "handle": "next"}, {"source": "hello", "target": "end", "handle": "next"}],
-}  # fmt: skip
+    "edges": [
+        {"source": "start", "target": "hello", "handle": "next"},
+        {"source": "hello", "target": "end", "handle": "next"},
+    ],
+}
 _ZONE = "America/Sao_Paulo"
 _INDEXES = """SELECT indexname, indexdef FROM pg_indexes
     WHERE tablename = 'flow_automations' AND indexname NOT LIKE 'pk%'"""

@@ -24,9 +24,10 @@ _ID = "('01980000-0000-7000-8041-' || lpad(to_hex(number), 12, '0'))::uuid"
 _NUMBERS = "generate_series($2::integer, $3::integer - 1) AS number"
 _PEOPLE = (
     f"""INSERT INTO contacts (organization_id, id, name, attributes, is_blocked, created_at)
-        SELECT $1, {_ID}, 'Cliente ' || number, '{{}}', false, now() FROM {_NUMBERS}""",
-    f"""INSERT INTO contact_identities (organization_id, id, contact_id, channel_id, external_id, last_wrote_at, created_at)
-        SELECT $1, {_ID}, {_ID}, $1, 'cliente-' || number, now(), now() FROM {_NUMBERS}""",
+        SELECT $1, {_ID}, 'Cliente ' || number, '{{}}', false, now() FROM {_NUMBERS}""",  # noqa: S608 - ids of ours
+    f"""INSERT INTO contact_identities (organization_id, id, contact_id, channel_id, external_id, last_wrote_at,
+            created_at)
+        SELECT $1, {_ID}, {_ID}, $1, 'cliente-' || number, now(), now() FROM {_NUMBERS}""",  # noqa: S608
 )
 _FORGET = (
     "UPDATE flow_executions SET status = 'CANCELLED', due_at = NULL WHERE organization_id = $1",

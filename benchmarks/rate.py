@@ -49,7 +49,7 @@ async def rate(stage: Stage, limits: Limits) -> Result:
             command = (sys.executable, "-m", "pytake_gql", "worker")
             await workers.enter_async_context(background(stage.environment, *command))
         await campaigns.fire(stage, int((seconds + 15) * PER_SECOND), channel_id=channel_id)
-        while not line.taken_at:
+        while not line.taken_at:  # noqa: ASYNC110 - the line does not tell
             await asyncio.sleep(0.05)
         await asyncio.sleep(_FIRST_SECONDS)
         before, started = len(line.sent), time.perf_counter()
