@@ -78,9 +78,9 @@ async def fire(stage: Stage, limits: Limits) -> Result:
 
 async def _require_fired(stage: Stage, nominal: datetime, fired: int) -> None:
     async with stage.database() as connection:
-        [row] = await connection.fetchrow(
-            """SELECT (count(*), count(DISTINCT e.automation_id),
-                       count(*) FILTER (WHERE a.next_firing_at = $1 AND a.last_nominal_at = $2)) AS found
+        [row] = await connection.fetch(
+            """SELECT count(*), count(DISTINCT e.automation_id),
+                      count(*) FILTER (WHERE a.next_firing_at = $1 AND a.last_nominal_at = $2)
                FROM flow_executions e JOIN flow_automations a ON a.id = e.automation_id
                WHERE e.scheduled_for = $2 AND e.status = 'QUEUED'""",
             nominal + timedelta(days=1),

@@ -109,7 +109,7 @@ async def _by_celery(stage: Stage, ids: list[str]) -> None:
 async def _require_told(stage: Stage, outcome: Outcome, count: int) -> None:
     """Each got one message, and it was sent."""
     async with stage.database() as connection:
-        row = await connection.fetchrow(
+        [row] = await connection.fetch(
             """SELECT count(*), count(DISTINCT r.contact_id) FROM execution_recipients r
                JOIN messages m ON m.organization_id = r.organization_id AND m.id = r.message_id
                WHERE r.organization_id = $1 AND m.status = 'SENT' AND r.status = 'COMPLETED'""",
