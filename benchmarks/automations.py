@@ -40,6 +40,10 @@ SELECT o, ('01980000-0000-7000-8020-' || lpad(to_hex(number), 12, '0'))::uuid, '
     $3::timestamptz + make_interval(hours => 2, secs => number / 20), $3, 1, $4, $4
 FROM generate_series(0, $5::integer - 1) AS number, LATERAL (SELECT ($1::uuid[])[1 + number % 5] AS o) AS of
 """
+_LATER = """
+UPDATE flow_automations SET next_firing_at = $1 + interval '1 day'
+WHERE next_firing_at <= $1 AND organization_id = ANY ($2)
+"""
 _DUE = """
 UPDATE flow_automations SET next_firing_at = $1, next_nominal_at = $1, last_nominal_at = NULL, last_fired_at = NULL,
     schedule = $2::text::jsonb, status = 'ACTIVE'
@@ -83,6 +87,7 @@ async def make_due_once(stage: Stage, count: int, at: datetime) -> None:
 async def _aim(stage: Stage, count: int, at: datetime, schedule: str) -> None:
     async with stage.database() as connection:
         await connection.execute("TRUNCATE flow_executions CASCADE")
+        await connection.execute(_LATER, datetime.now(UTC), ORGANIZATIONS)  # what a run before has left
         await connection.execute(_DUE, at, schedule, count, ORGANIZATIONS)
 
 
