@@ -38,12 +38,14 @@ check: $(STAMP)  ## Lint, types, layers, the schema's freshness and the tests of
 chaos: $(STAMP)  ## The long runs: processes killed and Redis emptied, races, every zone and text
 	$(BIN)/pytest --long tests/processes tests/desk/routing tests/automation
 
-bench: $(STAMP)  ## Measure against the floors; prints ratios
+bench: $(STAMP)  ## Measure against floors and peers; prints ratios
+	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.txt
 	$(BIN)/python -m benchmarks
 
 lock: $(STAMP)  ## Resolve the dependencies anew; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) $(UPGRADE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt pyproject.toml
 
 clean:  ## Stop the embedded servers, delete their data, and remove .venv
 	if [ -x $(BIN)/pytake ]; then $(BIN)/pytake dev --reset; fi

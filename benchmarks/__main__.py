@@ -5,7 +5,24 @@ import sys
 
 import uvloop
 
-from benchmarks import counts, fan_out, flow_steps, preview, pull, reading, route, search, send, snapshot, table
+from benchmarks import (
+    beside,
+    counts,
+    fan_out,
+    fire,
+    flow_steps,
+    late,
+    preview,
+    pull,
+    rate,
+    reading,
+    recipients,
+    route,
+    search,
+    send,
+    snapshot,
+    table,
+)
 from benchmarks.harness import Limits, Result
 from benchmarks.stage import stage
 
@@ -25,6 +42,13 @@ MEASURES = {
     "preview": preview.preview,
     "flow-steps": flow_steps.steps,
     "flow-step-cpu": flow_steps.above_sql,
+    "fire": fire.fire,
+    "late-beat": late.against_beat,
+    "late-apscheduler": late.against_apscheduler,
+    "recipients-arq": recipients.against_arq,
+    "recipients-celery": recipients.against_celery,
+    "rate": rate.rate,
+    "beside": beside.beside,
     # The last: it fills the database.
     "search": search.search,
 }

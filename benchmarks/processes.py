@@ -33,11 +33,11 @@ async def server(name: str, environment: Mapping[str, str], *command: str) -> As
 
 
 @asynccontextmanager
-async def background(environment: Mapping[str, str], *command: str) -> AsyncIterator[None]:
-    """A process that serves nobody by itself. It ends with the block, and with this process."""
+async def background(environment: Mapping[str, str], *command: str) -> AsyncIterator[int]:
+    """A process that serves nobody by itself: its pid. It ends with the block, and with this process."""
     with tempfile.TemporaryFile() as log:
-        async with _running(environment, log, *command):
-            yield
+        async with _running(environment, log, *command) as process:
+            yield process.pid
 
 
 @asynccontextmanager

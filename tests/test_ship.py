@@ -13,7 +13,7 @@ from pytake_gql.kernel.settings import ENVIRONMENT_NAMES
 from tests.conftest import PROJECT
 
 BIN = Path(sys.executable).parent
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt")
 
 
 def run(*command: str | Path) -> None:
@@ -99,14 +99,16 @@ def test_the_lock_names_hashes_and_no_place(lock: str) -> None:
 
 
 def test_the_locks_hold_every_dependency_and_agree() -> None:
-    production, development = (
+    production, development, benchmarks = (
         dict(re.findall(r"^([a-z0-9_.-]+)==(\S+)", (PROJECT / lock).read_text(), re.MULTILINE)) for lock in LOCKS
     )
     assert production.items() <= development.items()
+    assert production.items() <= benchmarks.items()
+    assert {name: development.get(name, version) for name, version in benchmarks.items()} == benchmarks
     text = (PROJECT / "pyproject.toml").read_text()
     section = text[text.index("dependencies = [") : text.index("[project.scripts]")]
     named = {re.split(r"[\[>=<]", name)[0] for name in re.findall(r'^    "([^"]+)"', section, re.MULTILINE)}
-    assert named - set(development) == set()
+    assert named - set(development) - set(benchmarks) == set()
 
 
 def test_the_readme_names_every_setting() -> None:

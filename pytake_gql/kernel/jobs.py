@@ -96,6 +96,9 @@ class Here:
             del self._running[job]
 
 
+# For each job its id, the instant at which it is taken, how long it is kept, and the job itself.
+
+
 class Jobs:
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis

@@ -73,13 +73,15 @@ class UnitOfWork:
     def add(self, row: SQLModel) -> None:
         self.session.add(row)
 
-    def append(self, model: type[TenantModel], values: Mapping[str, Any]) -> None:
+    def append(self, model: type[TenantModel], values: Mapping[str, Any]) -> dict[str, Any]:
         """Adds a row to a log, such as a timeline: written with all others at the end, and not read before.
 
-        Many of these are written in each transaction, so they take the short way, past the session's objects.
+        Many of these are written in each transaction, so they take the short way, past the session's objects. The
+        row that is answered may be changed until then.
         """
         row = {"organization_id": self.organization_id, "id": uuid7(), **values}
         self._appended.setdefault(model, []).append(row)
+        return row
 
     async def write(self) -> None:
         """Sends what was added and appended to the database, in this order; the commit stays the maker's."""

@@ -10,16 +10,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
-from pytake_gql.automation.flow_automations import firings, queries, service
+from pytake_gql.automation.flow_automations import claims, firings, queries
+from pytake_gql.automation.flow_automations.claims import Aimed
 from pytake_gql.automation.flow_automations.due import Due, due
-from pytake_gql.automation.flow_automations.models import AutomationStatus, FlowAutomation
+from pytake_gql.automation.flow_automations.models import AutomationStatus
 from pytake_gql.automation.flow_automations.queries import UnderWay
 from pytake_gql.automation.flow_automations.schedule import Schedule, jitter_at
 from pytake_gql.automation.flow_automations.settings import OverlapPolicy, Settings
@@ -28,7 +29,6 @@ from pytake_gql.automation.flow_executions.models import ExecutionStatus
 from pytake_gql.automation.flow_executions.service import Firing
 from pytake_gql.automation.flows import versions
 from pytake_gql.automation.flows.models import FlowVersion
-from pytake_gql.kernel.db import one_of
 from pytake_gql.kernel.ports import Ports
 from pytake_gql.kernel.translation import translate
 from pytake_gql.kernel.unit_of_work import UnitOfWork
@@ -39,9 +39,12 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 200
 """Rows of one transaction."""
+SIDE_BY_SIDE = 2
+"""Transactions of one tick."""
 LOOKED_AT = 1000
-"""Rows that one look finds; when it finds as many, each organization gets its share first (E3)."""
+"""Rows that one look finds; when it finds as many, each organization gets its share of them (E3)."""
 SHARE = 50
+"""What each gets at least, however many they are; at most what one transaction takes."""
 LONGEST_PAUSE = timedelta(milliseconds=500)
 _AFTER_FAILURE = timedelta(seconds=2)
 
@@ -71,10 +74,8 @@ async def tick(ports: Ports, now: datetime | None = None) -> Ticked:
         now = now or (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
         found = await _look(session, now)
         following = (await session.execute(sa.text("SELECT engine_next_firing()"))).scalar_one()
-    fired = 0
-    for organization_id, ids in found.items():
-        for start in range(0, len(ids), AT_ONCE):
-            fired += await _fire(ports, organization_id, ids[start : start + AT_ONCE], now)
+    batches = [(of, ids[start : start + AT_ONCE]) for of, ids in found.items() for start in range(0, len(ids), AT_ONCE)]
+    fired = await _fire_all(ports, batches, now)
     if fired or following is None:
         return Ticked(fired, timedelta() if fired else LONGEST_PAUSE)
     return Ticked(0, min(max(following - now, timedelta(milliseconds=20)), LONGEST_PAUSE))
@@ -84,13 +85,24 @@ async def _look(session: AsyncSession, now: datetime) -> Mapping[UUID, Sequence[
     """What is due of each organization, as much as one tick fires."""
     statement = "SELECT organization_id, automation_id FROM engine_due_automations(:now, :at_most)"
     rows = (await session.execute(sa.text(statement), {"now": now, "at_most": LOOKED_AT})).all()
-    if len(rows) == LOOKED_AT:
+    if is_crowded := len(rows) == LOOKED_AT:
         statement = "SELECT organization_id, automation_id FROM engine_due_automations_fairly(:now, :of_each)"
-        rows = (await session.execute(sa.text(statement), {"now": now, "of_each": SHARE})).all()
+        rows = (await session.execute(sa.text(statement), {"now": now, "of_each": AT_ONCE})).all()
     found: dict[UUID, list[UUID]] = {}
     for organization_id, automation_id in rows:
         found.setdefault(organization_id, []).append(automation_id)
-    return found
+    share = max(SHARE, LOOKED_AT // len(found)) if is_crowded else LOOKED_AT
+    return {organization_id: ids[:share] for organization_id, ids in found.items()}
+
+
+async def _fire_all(ports: Ports, batches: Sequence[tuple[UUID, Sequence[UUID]]], now: datetime) -> int:
+    """In their order, a few at a time: what one works out, another has written meanwhile."""
+    waiting = iter(batches)
+
+    async def take() -> int:
+        return sum([await _fire(ports, organization_id, ids, now) for organization_id, ids in waiting])
+
+    return sum(await asyncio.gather(*(take() for _ in range(SIDE_BY_SIDE))))
 
 
 async def _fire(ports: Ports, organization_id: UUID, ids: Sequence[UUID], now: datetime) -> int:
@@ -105,7 +117,7 @@ async def _fire(ports: Ports, organization_id: UUID, ids: Sequence[UUID], now: d
 
 async def fire(uow: UnitOfWork, ids: Sequence[UUID], now: datetime) -> int:
     """Those of them that are still due and nobody else has locked."""
-    rows = await _claimed(uow, ids, now)
+    rows = await claims.claim(uow, ids, now)
     if not rows:
         return 0
     claimed = [row.id for row in rows]
@@ -114,41 +126,28 @@ async def fire(uow: UnitOfWork, ids: Sequence[UUID], now: datetime) -> int:
     published = await versions.published(uow.session, {row.flow_id for row in rows})
     busy = await queries.under_way(uow.session, claimed)
     wanted: list[Firing] = []
+    aimed: list[Aimed] = []
     for row in rows:
-        settings, version = queries.settings_of(row, specials), published.get(row.flow_id)
-        if settings is None or version is None:
-            service.aim(row, None)
-            continue
-        wanted += await _fired(uow, row, settings, version, organization, busy[row.id], now)
+        settings, version, at = queries.settings_of(row, specials), published.get(row.flow_id), Aimed.at_nothing(row)
+        aimed.append(at)
+        if settings is not None and version is not None:
+            wanted += await _fired(uow, row, at, settings, version, organization, busy[row.id], now)
     await executions.create_all(uow, wanted)
+    await claims.aim(uow, aimed)
     return len(rows)
-
-
-async def _claimed(uow: UnitOfWork, ids: Sequence[UUID], now: datetime) -> Sequence[FlowAutomation]:
-    statement = (
-        select(FlowAutomation)
-        .where(
-            one_of(col(FlowAutomation.id), ids),
-            col(FlowAutomation.next_firing_at) <= now,
-            FlowAutomation.status == AutomationStatus.ACTIVE,
-            col(FlowAutomation.deleted_at).is_(None),
-        )
-        .order_by(col(FlowAutomation.next_firing_at), col(FlowAutomation.id))
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    return (await uow.session.execute(statement)).scalars().all()
 
 
 async def _fired(
     uow: UnitOfWork,
-    row: FlowAutomation,
+    row: Any,
+    at: Aimed,
     settings: Settings,
     version: FlowVersion,
     organization: Organization,
     busy: UnderWay,
     now: datetime,
 ) -> list[Firing]:
-    """What becomes of all that is due of one automation; aims it at what follows."""
+    """What becomes of all that is due of one automation; it is aimed at what follows."""
     schedule = queries.schedule_of(row, settings, organization.holiday_region)
     found = due(schedule, row.id, _since(row, schedule), now, settings.catch_up, settings.catch_up_seconds)
     made = [firings.scheduled(row, version, schedule, firing, now) for firing in found.run]
@@ -157,10 +156,7 @@ async def _fired(
         await executions.cancel_of(uow, row.id, reason)
     late = translate("Nobody was there to run it in time.", organization.locale)
     missed = [firings.scheduled(row, version, schedule, firing, now) for firing in found.missed]
-    service.aim(row, found.following)
-    _note(row, found, now)
-    if found.following is None:
-        row.status, row.updated_at = AutomationStatus.COMPLETED, now
+    _note(at, found, now)
     return [
         *(replace(firing, status=ExecutionStatus.MISSED, reason=late) for firing in missed),
         *_overlapping(made, settings.overlap, busy, translate("The one before still ran.", organization.locale)),
@@ -171,11 +167,14 @@ def _overlapping(made: Sequence[Firing], policy: OverlapPolicy, busy: UnderWay, 
     """What each becomes while others are under way, those before it in the list among them (S17)."""
     if policy is OverlapPolicy.ALLOW or not made:
         return list(made)
-    skipped = [replace(firing, status=ExecutionStatus.SKIPPED, reason=reason) for firing in made]
+
+    def left_out(firing: Firing) -> Firing:
+        return replace(firing, status=ExecutionStatus.SKIPPED, reason=reason)
+
     if policy is OverlapPolicy.CANCEL_OTHER:
-        return [*skipped[:-1], made[-1]]
+        return [*map(left_out, made[:-1]), made[-1]]
     running, held, found = busy.count > busy.held, bool(busy.held), list[Firing]()
-    for firing, left_out in zip(made, skipped, strict=True):
+    for firing in made:
         if not running and not held:
             found.append(firing)
             running = True
@@ -183,20 +182,25 @@ def _overlapping(made: Sequence[Firing], policy: OverlapPolicy, busy: UnderWay, 
             found.append(replace(firing, is_held=True))
             held = True
         else:
-            found.append(left_out)
+            found.append(left_out(firing))
     return found
 
 
-def _since(row: FlowAutomation, schedule: Schedule) -> datetime:
+def _since(row: Any, schedule: Schedule) -> datetime:
     """When the next firing was due before its jitter."""
-    if row.next_firing_at is None or row.next_nominal_at is None:
+    if row.next_nominal_at is None:
         raise LookupError("what is claimed is due")
-    return row.next_firing_at - jitter_at(schedule, row.id, row.next_nominal_at)
+    firing_at: datetime = row.next_firing_at
+    return firing_at - jitter_at(schedule, row.id, row.next_nominal_at)
 
 
-def _note(row: FlowAutomation, found: Due, now: datetime) -> None:
+def _note(at: Aimed, found: Due, now: datetime) -> None:
     dealt_with = [*found.run, *found.missed]
     if dealt_with:
-        row.last_nominal_at = max(firing.occurrence.nominal.at for firing in dealt_with)
+        at.last_nominal_at = max(firing.occurrence.nominal.at for firing in dealt_with)
     if found.run:
-        row.last_fired_at = now
+        at.last_fired_at = now
+    if found.following is None:
+        at.status, at.updated_at = AutomationStatus.COMPLETED, now
+    else:
+        at.next_firing_at, at.next_nominal_at = found.following.starts_at, found.following.occurrence.nominal.at

@@ -5,6 +5,7 @@ has claimed already: if the worker dies before it tells what came of it, the mes
 where the channel cannot say.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -94,6 +95,7 @@ async def _start(uow: UnitOfWork, plan: Plan, verdicts: Verdicts, begun: Begun) 
         await uow.session.flush()  # one live run a conversation: those that give way come first
     started: dict[UUID, FlowRun] = {}
     for id_, it in reachable.items():
+        await asyncio.sleep(0)  # whoever waits for a single message goes first (E11)
         conversation = it.conversation or made[it.contact.id]
         started[id_] = await _start_one(uow, plan, it, conversation, begun)
     return started

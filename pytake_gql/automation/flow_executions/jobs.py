@@ -19,6 +19,7 @@ from pytake_gql.automation.flow_executions import (
     plans,
     queries,
     rates,
+    room,
     sending,
     service,
     statuses,
@@ -63,7 +64,7 @@ class Work:
 async def run_execution(ports: Ports, by_kind: Channels, organization_id: UUID, execution_id: UUID) -> bool:
     """Says whether it claimed anything. Safe to run twice, and at the same time."""
     granted = await rates.take(ports, organization_id, execution_id, chunks.CHUNK)
-    async with ports.units.of_system(organization_id) as uow:
+    async with room.turn(), ports.units.of_system(organization_id) as uow:
         work = await _look(uow, execution_id, granted)
     if work is None:
         await rates.give_back(ports.limiter, granted, granted.count)
@@ -228,7 +229,7 @@ async def _begin(ports: Ports, plan: Plan, batch: Sequence[Claimed]) -> Begun | 
     """None once the execution does not run any more (E5), or where the database is too busy to begin any."""
     verb = beginning.begin if batch[0].message_id is None else beginning.again
     try:
-        async with ports.units.of_system(plan.channel.organization_id) as uow:
+        async with room.turn(), ports.units.of_system(plan.channel.organization_id) as uow:
             if not await chunks.is_running(uow, plan.execution_id):
                 return None
             return await verb(uow, ports.files, plan, batch)

@@ -11,6 +11,7 @@ from pytake_gql.automation.flow_executions import following, retries, service, s
 from pytake_gql.automation.flow_executions.beginning import Begun, Ready
 from pytake_gql.automation.flow_executions.models import ExecutionRecipient, RecipientStatus
 from pytake_gql.automation.flow_executions.plans import Plan
+from pytake_gql.automation.flow_executions.room import turn
 from pytake_gql.automation.flow_runs import jobs as runs
 from pytake_gql.automation.flow_runs.models import FlowRun
 from pytake_gql.desk.channels import kinds
@@ -33,7 +34,7 @@ async def send(ports: Ports, channel: ChannelPort, plan: Plan, begun: Begun) -> 
     tried = await asyncio.gather(*(_attempt(channel, ready) for ready in begun.ready))
     fault = next((it.reason for it in tried if it.is_access_at_fault), None)
     if begun.ready:
-        async with ports.units.of_system(plan.channel.organization_id) as uow:
+        async with turn(), ports.units.of_system(plan.channel.organization_id) as uow:
             await _settle(uow, plan, begun.ready, tried)
     if fault is not None:
         async with ports.units.of_system(plan.channel.organization_id) as uow:
@@ -65,6 +66,7 @@ async def _settle(uow: UnitOfWork, plan: Plan, sent: list[Ready], tried: list[At
     messages = await outcomes.settle_all(uow, told)
     found = await _rows(uow, [ready.recipient_id for ready in sent])
     for ready, it in zip(sent, told, strict=True):
+        await asyncio.sleep(0)
         row, run = found[ready.recipient_id]
         message = messages[ready.message.id]
         if row.message_id != message.id or message.epoch != it.epoch:

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
@@ -25,7 +25,9 @@ from pytake_gql.automation.flow_executions.models import (
     RecipientStatus,
 )
 from pytake_gql.automation.flow_executions.snapshots import Snapshot
+from pytake_gql.kernel.db import table_of
 from pytake_gql.kernel.errors import UserErrorCode, not_found, refuse
+from pytake_gql.kernel.frozen import fetch
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.jobs import Job, JobQueue
 from pytake_gql.kernel.pagination import Key, Page, Window, fetch_page
@@ -76,7 +78,8 @@ async def create(uow: UnitOfWork, firing: Firing) -> FlowExecution:
     """The execution of that identity, whether it is new or was there: however many ask, there is one (S19)."""
     made = await create_all(uow, [firing])
     if made:
-        (row,) = made
+        (id_,) = made
+        row = await uow.session.get_one(FlowExecution, (uow.organization_id, id_))
         if not isinstance(uow.principal, System):
             changes = {"trigger": {"from": None, "to": row.trigger}, "is_dry_run": {"from": None, "to": row.is_dry_run}}
             uow.emit(FlowExecutionCreated(entity_id=row.id, automation_id=row.automation_id, changes=changes))
@@ -85,18 +88,25 @@ async def create(uow: UnitOfWork, firing: Firing) -> FlowExecution:
     return found
 
 
-async def create_all(uow: UnitOfWork, firings: Sequence[Firing]) -> Sequence[FlowExecution]:
-    """Those that are new; of identities that were there nothing changes (S19)."""
+async def create_all(uow: UnitOfWork, firings: Sequence[Firing]) -> dict[UUID, Firing]:
+    """Those that are new, in one statement; of identities that were there nothing changes (S19)."""
     if not firings:
-        return []
+        return {}
     rows = [{"organization_id": uow.organization_id, **_values(firing, uow.now())} for firing in firings]
-    # Rows beside the statement, which SQLAlchemy writes in pieces: one may have no more than 32,767 parameters.
-    statement = insert(FlowExecution).on_conflict_do_nothing().returning(FlowExecution)
-    made = (await uow.session.execute(statement, rows)).scalars().all()
-    for row in made:
-        if row.due_at is not None and row.due_at <= uow.now():
-            wake(uow, row.id)
-    return made
+    await uow.session.flush()
+    made = {row["id"] for row in await fetch(uow.session, _CREATE, orjson.dumps(rows, default=str).decode())}
+    for row in rows:
+        if row["id"] in made and row["due_at"] is not None and row["due_at"] <= uow.now():
+            wake(uow, row["id"])
+    return {row["id"]: firing for row, firing in zip(rows, firings, strict=True) if row["id"] in made}
+
+
+_COLUMNS = ", ".join(column.name for column in table_of(FlowExecution).columns if column.name != "started_at")
+_CREATE = f"""
+INSERT INTO flow_executions ({_COLUMNS})
+SELECT {_COLUMNS} FROM jsonb_populate_recordset(NULL::flow_executions, $1::text::jsonb)
+ON CONFLICT DO NOTHING RETURNING id
+"""  # noqa: S608 - names of ours
 
 
 def _values(firing: Firing, now: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ raises `MustHold`, and is taken again in a new transaction that locks them first
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -225,7 +226,9 @@ async def _write(uow: UnitOfWork, conversation: Conversation, run: FlowRun, step
     for passed in step.path:
         row = await _pass(uow, conversation, run, passed)
         while waiting and getattr(waiting[0], "node_id", None) == passed.node_id:
-            row.error = await doing.do(uow, conversation, run, waiting.pop(0)) or row.error
+            row["error"] = await doing.do(uow, conversation, run, waiting.pop(0)) or row["error"]
+        if passed.is_continued:
+            await _write_on(uow, run, row)
     for effect in waiting:
         await doing.do(uow, conversation, run, effect)
     state = step.state
@@ -238,26 +241,30 @@ async def _write(uow: UnitOfWork, conversation: Conversation, run: FlowRun, step
         await service.end(uow, run, state.status)
 
 
-async def _pass(uow: UnitOfWork, conversation: Conversation, run: FlowRun, passed: Passed) -> FlowRunStep:
-    """A node that was entered; one that the run stood in already has its row and its event."""
+async def _pass(uow: UnitOfWork, conversation: Conversation, run: FlowRun, passed: Passed) -> dict[str, Any]:
+    """What is to be written of a node that was entered; one that the run stood in has its row and its event already."""
     error = passed.error[:LONGEST_ERROR] if passed.error else None
     if passed.is_continued:
-        last = select(FlowRunStep).where(FlowRunStep.run_id == run.id, FlowRunStep.position == run.path_length)
-        with uow.session.no_autoflush:
-            row = (await uow.session.execute(last)).scalar_one()
-        row.left_by, row.error = passed.left_by, error
-        return row
+        return {"left_by": passed.left_by, "error": error}
     run.path_length += 1
-    row = FlowRunStep(
-        run_id=run.id,
-        position=run.path_length,
-        node_id=passed.node_id,
-        kind=passed.kind,
-        entered_at=passed.entered_at,
-        left_by=passed.left_by,
-        error=error,
+    row = uow.append(
+        FlowRunStep,
+        {
+            "run_id": run.id,
+            "position": run.path_length,
+            "node_id": passed.node_id,
+            "kind": passed.kind,
+            "entered_at": passed.entered_at,
+            "left_by": passed.left_by,
+            "error": error,
+        },
     )
-    uow.add(row)
     told = {"flow_run_id": run.id.hex, "node_id": passed.node_id}
     record(uow, conversation, TimelineKind.FLOW_STEP_TAKEN, data=told)
     return row
+
+
+async def _write_on(uow: UnitOfWork, run: FlowRun, values: Mapping[str, Any]) -> None:
+    last = sa.update(FlowRunStep).where(col(FlowRunStep.run_id) == run.id, col(FlowRunStep.position) == run.path_length)
+    with uow.session.no_autoflush:
+        await uow.session.execute(last.values(**values).execution_options(synchronize_session=False))

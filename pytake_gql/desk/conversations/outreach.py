@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
+import orjson
+import sqlalchemy as sa
 from sqlmodel import col, select
 
 from pytake_gql.desk.channels.models import Channel
@@ -22,8 +23,18 @@ from pytake_gql.desk.conversations.models import (
     Message,
     MessageStatus,
 )
+from pytake_gql.kernel.db import table_of
+from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.jobs import Job, JobQueue
 from pytake_gql.kernel.unit_of_work import UnitOfWork
+
+_COLUMNS = [column for column in table_of(Conversation).columns if column.computed is None]
+_NAMES = ", ".join(column.name for column in _COLUMNS)
+_BEGIN = sa.text(
+    f"""INSERT INTO conversations ({_NAMES})
+    SELECT {_NAMES} FROM jsonb_populate_recordset(NULL::conversations, CAST(CAST(:rows AS text) AS jsonb))
+    RETURNING {_NAMES}"""  # noqa: S608 - names of ours
+).columns(*_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +70,13 @@ async def begin(uow: UnitOfWork, channel: Channel, contacts: Sequence[Contact]) 
     if not contacts:
         return {}
     last = await arrivals.next_number(uow, len(contacts))
+    same = {**arrivals.fresh(uow, channel, contacts[0]), "organization_id": uow.organization_id}
     rows = [
-        {**arrivals.fresh(uow, channel, contact), "organization_id": uow.organization_id, "number": number}
+        {**same, "id": uuid7(), "contact_id": contact.id, "contact_name": contact.name, "number": number}
         for number, contact in enumerate(contacts, start=last - len(contacts) + 1)
     ]
-    inserted = await uow.session.execute(insert(Conversation).values(rows).returning(Conversation))
+    statement = select(Conversation).from_statement(_BEGIN)
+    inserted = await uow.session.execute(statement, {"rows": orjson.dumps(rows, default=str).decode()})
     made = {row.contact_id: row for row in inserted.scalars()}
     for conversation in made.values():
         uow.keep(conversation)

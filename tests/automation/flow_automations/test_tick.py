@@ -275,7 +275,7 @@ async def test_e3_one_organization_with_many_due_does_not_starve_another(
     ports = automations.desk.make.ports
     async with ports.database.session(None) as session:
         found = await tick._look(session, clock.now())
-        assert len(found[automations.organization_id]) == 5
+        assert len(found[automations.organization_id]) == max(5, 40 // len(found))
         asked = sa.text("SELECT count(*) FROM engine_due_automations(:now, 1000)")
         before = (await session.execute(asked, {"now": clock.now()})).scalar_one()
     await automations.tick()

@@ -63,7 +63,7 @@ async def test_s19_a_tick_that_comes_again_makes_only_what_is_new(campaign: Camp
     made = []
     for some in (firings[:3], firings):
         async with campaign.ports.units.of_system(campaign.organization_id) as uow:
-            made.append([row.scheduled_for for row in await service.create_all(uow, some)])
+            made.append([it.scheduled_for for it in (await service.create_all(uow, some)).values()])
     assert made == [[it.scheduled_for for it in firings[:3]], [firings[3].scheduled_for]]
 
 
