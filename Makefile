@@ -36,7 +36,7 @@ check: $(STAMP)  ## Lint, types, layers, the schema's freshness and the tests of
 	$(BIN)/pytest -q tests/test_house.py tests/test_ship.py
 
 chaos: $(STAMP)  ## The long runs: processes killed and Redis emptied, races, every zone and text
-	$(BIN)/pytest --long tests/processes tests/desk/routing tests/automation
+	$(BIN)/pytest --long
 
 bench: $(STAMP)  ## Measure against floors and peers; prints ratios
 	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.txt

@@ -73,7 +73,7 @@ class Size:
     patience: float
 
 
-SHORT = Size(organizations=4, punctual=6, missed=1, nominals=6, seconds=6, ticks=0, between_kills=2, patience=100)
+SHORT = Size(organizations=3, punctual=4, missed=1, nominals=4, seconds=5, ticks=0, between_kills=2, patience=100)
 LONG = Size(organizations=10, punctual=10, missed=10, nominals=100, seconds=400, ticks=3, between_kills=2, patience=600)
 
 

@@ -94,7 +94,7 @@ class Ear:
         counted = sa.select(col(Message.conversation_id), sa.func.count()).group_by(col(Message.conversation_id))
         while True:
             async with self.bot.ports.database.session(self.bot.organization_id) as session:
-                self.counts = dict((await session.execute(counted)).tuples().all())
+                self.counts = {row[0]: row[1] for row in await session.execute(counted)}
             await asyncio.sleep(0.1)
 
     async def hears(self, talk: Talk, count: int) -> None:

@@ -127,6 +127,6 @@ async def make_by_phone(
     await uow.session.flush()
     if not is_new:
         # At once: its listeners lock the contact's conversations, before the one that this is about is.
-        changes = {"identities": {"from": None, "to": external_id}}
+        changes = {"identities": {"from": False, "to": True}}
         await uow.announce(ContactUpdated(entity_id=contact.id, changes=changes))
     return identity, contact

@@ -50,10 +50,10 @@ def authority_of(principal: Principal) -> Hashable:
 
 _UNASKED: Any = sa.null()
 _SYSTEM = System()
-_VISITOR = VisitorPrincipal(
-    _UNASKED, sa.bindparam("channel_id", type_=sa.Uuid()), sa.bindparam("external_id", type_=sa.String())
-)
 _MEMBER: Any = sa.bindparam("member_id", type_=sa.Uuid())
+_CHANNEL: Any = sa.bindparam("channel_id", type_=sa.Uuid())
+_EXTERNAL: Any = sa.bindparam("external_id", type_=sa.String())
+_VISITOR = VisitorPrincipal(_UNASKED, _CHANNEL, _EXTERNAL)
 _MEMBERS = {
     scope: MemberPrincipal(_UNASKED, _MEMBER, _UNASKED, _UNASKED, _UNASKED, Role.VIEWER, scope, "")
     for scope in ConversationScope
