@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pytake_gql.kernel.db import DRIVER, TenantModel, table_of
+from pytake_gql.kernel.db import DRIVER, ORGANIZATION, TenantModel, table_of
 
 _DIALECT = PGDialect_asyncpg(json_deserializer=orjson.loads)  # type: ignore[no-untyped-call]  # SQLAlchemy has it so
 
@@ -43,10 +43,12 @@ class Frozen:
         self._readers = [(index, read) for index, read in enumerate(processors) if read is not None]
 
     async def rows(self, session: AsyncSession, given: Mapping[str, Any]) -> Sequence[Any]:
-        """What it returns, with the columns as attributes."""
+        """What it returns, with the columns as attributes; `ORGANIZATION` is the session's."""
         values = []
         for name, value, processor in self._binds:
-            actual = given[name] if value is None else value
+            actual = (
+                value if value is not None else session.info["organization_id"] if name == ORGANIZATION else given[name]
+            )
             values.append(actual if processor is None else processor(actual))
         records = await fetch(session, self._text, *values)
         if not self._readers:

@@ -22,7 +22,7 @@ from pytake_gql.desk.conversations.models import (
     TimelineKind,
 )
 from pytake_gql.desk.conversations.scope import by_name, visible_to
-from pytake_gql.kernel.db import ORGANIZATION, confined
+from pytake_gql.kernel.db import confined
 from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.principal import Principal
 
@@ -86,7 +86,7 @@ async def read(
     wake-up of its own.
     """
     like, values = by_name(principal)
-    asked = {ORGANIZATION: principal.organization_id, "conversation_id": conversation_id}
+    asked = {"conversation_id": conversation_id}
     rows = await _conversation(like).rows(session, {**asked, **values})
     if not rows:
         return None

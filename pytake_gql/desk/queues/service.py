@@ -1,8 +1,11 @@
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy import ColumnElement, false
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
@@ -14,8 +17,10 @@ from pytake_gql.desk.queues.models import Queue, QueueMember, QueueSkill
 from pytake_gql.desk.queues.requirements import Requirement
 from pytake_gql.desk.skills.models import Skill
 from pytake_gql.kernel import text
+from pytake_gql.kernel.db import confined
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 from pytake_gql.tenancy.members.models import Member
@@ -148,16 +153,31 @@ async def members_of(session: AsyncSession, queue_ids: Sequence[UUID]) -> dict[U
 
 async def requirements_of(session: AsyncSession, queue_ids: Sequence[UUID]) -> dict[UUID, list[Requirement]]:
     """The skills that each queue asks for: mandatory ones first, then in alphabetical order."""
-    statement = (
-        select(QueueSkill, Skill.name)
-        .join(Skill, col(Skill.id) == QueueSkill.skill_id)
-        .where(col(QueueSkill.queue_id).in_(queue_ids))
-        .order_by(col(QueueSkill.is_mandatory).desc(), func.lower(Skill.name), col(Skill.id))
-    )
     found: dict[UUID, list[Requirement]] = {id_: [] for id_ in queue_ids}
-    for row, name in await session.execute(statement):
-        found[row.queue_id].append(Requirement(row.skill_id, name, row.min_level, row.is_mandatory))
+    for row in await _requirements().rows(session, {"queue_ids": list(queue_ids)}):
+        found[row.queue_id].append(Requirement(row.skill_id, row.name, row.min_level, row.is_mandatory))
     return found
+
+
+_REQUIRED: tuple[Any, ...] = (
+    QueueSkill.queue_id,
+    QueueSkill.skill_id,
+    Skill.name,
+    QueueSkill.min_level,
+    QueueSkill.is_mandatory,
+)
+
+
+@cache
+def _requirements() -> Frozen:
+    return Frozen(
+        confined(
+            sa.select(*_REQUIRED)
+            .join(Skill, col(Skill.id) == QueueSkill.skill_id)
+            .where(col(QueueSkill.queue_id) == sa.any_(sa.bindparam("queue_ids", type_=ARRAY(sa.Uuid()))))
+            .order_by(col(QueueSkill.is_mandatory).desc(), func.lower(Skill.name), col(Skill.id))
+        )
+    )
 
 
 async def queue_ids_of(session: AsyncSession, member_id: UUID) -> set[UUID]:

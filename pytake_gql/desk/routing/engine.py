@@ -8,10 +8,12 @@ processes may route at once; they take turns by queue, and meet pulls and transf
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -26,7 +28,8 @@ from pytake_gql.desk.routing.events import QueueUnroutable
 from pytake_gql.desk.routing.models import RoutingDecision
 from pytake_gql.desk.routing.roster import Roster
 from pytake_gql.desk.routing.strategies import Candidate, Ranking, Verdict, assigned_cursor
-from pytake_gql.kernel.db import one_of
+from pytake_gql.kernel.db import confined
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.ids import uuid7
 from pytake_gql.kernel.jobs import Work
 from pytake_gql.kernel.locks import one_at_a_time
@@ -185,16 +188,24 @@ async def _has_slot(ports: Ports, organization_id: UUID, member_id: UUID) -> boo
 
 
 async def _has_waiting(uow: UnitOfWork, queue_id: UUID) -> bool:
-    waiting = select(Conversation.id).where(Conversation.queue_id == queue_id, order.WAITS)
-    return (await uow.session.execute(waiting.limit(1))).first() is not None
+    return bool(await _first_waiting().rows(uow.session, {"queue_id": queue_id}))
+
+
+@cache
+def _first_waiting() -> Frozen:
+    in_queue = col(Conversation.queue_id) == sa.bindparam("queue_id", type_=sa.Uuid())
+    return Frozen(confined(select(Conversation.id).where(in_queue, order.WAITS).limit(1)))
 
 
 async def _lock_members(uow: UnitOfWork, ids: Sequence[UUID]) -> None:
     """In order of id, as everybody locks agents; messages that name them are not held up."""
-    statement = (
-        select(Member.id).where(one_of(col(Member.id), ids)).order_by(col(Member.id)).with_for_update(key_share=True)
-    )
-    await uow.session.execute(statement)
+    await _locking().rows(uow.session, {"member_ids": list(ids)})
+
+
+@cache
+def _locking() -> Frozen:
+    these = col(Member.id) == sa.any_(sa.bindparam("member_ids", type_=ARRAY(sa.Uuid())))
+    return Frozen(confined(select(Member.id).where(these).order_by(col(Member.id)).with_for_update(key_share=True)))
 
 
 async def _lock_waiting(

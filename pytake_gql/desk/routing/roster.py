@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -15,7 +17,8 @@ from pytake_gql.desk.queues.models import Queue, QueueMember
 from pytake_gql.desk.queues.requirements import Requirement
 from pytake_gql.desk.routing.strategies import Candidate, Contest
 from pytake_gql.desk.skills import service as skills
-from pytake_gql.kernel.db import one_of
+from pytake_gql.kernel.db import confined
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.tenancy.members import presence
 from pytake_gql.tenancy.members.models import Member
 
@@ -48,16 +51,26 @@ _SEEN: tuple[Any, ...] = (
     Member.capacity,
     Member.last_assigned_at,
 )
-_SERVING = (
-    sa.select(*_SEEN).join(Member, col(Member.id) == QueueMember.member_id).where(col(Member.removed_at).is_(None))
-)
+
+
+@cache
+def _serving() -> Frozen:
+    """The members of several queues."""
+    queue_ids = sa.bindparam("queue_ids", type_=ARRAY(sa.Uuid()))
+    return Frozen(
+        confined(
+            sa.select(*_SEEN)
+            .join(Member, col(Member.id) == QueueMember.member_id)
+            .where(col(Member.removed_at).is_(None), col(QueueMember.queue_id) == sa.any_(queue_ids))
+        )
+    )
 
 
 async def read(session: AsyncSession, rows: Sequence[Queue], now: datetime | None = None) -> dict[UUID, Roster]:
     """The rosters of these queues, at that instant; by the database's clock when none is given."""
     now = now or (await session.execute(sa.select(sa.func.now()))).scalar_one()
     ids = [queue.id for queue in rows]
-    found = (await session.execute(_SERVING.where(one_of(col(QueueMember.queue_id), ids)))).all()
+    found = await _serving().rows(session, {"queue_ids": ids})
     levels = await skills.levels_of(session, list({row.id for row in found}))
     requirements = await queues.requirements_of(session, ids)
     return {
@@ -73,7 +86,7 @@ async def read(session: AsyncSession, rows: Sequence[Queue], now: datetime | Non
 async def again(session: AsyncSession, known: Roster, now: datetime) -> Roster:
     """The same with the members as they are by now; who serves the queue only since is not among them."""
     levels = {candidate.member_id: candidate.skills for candidate in known.candidates}
-    serving = (await session.execute(_SERVING.where(col(QueueMember.queue_id) == known.queue.id))).all()
+    serving = await _serving().rows(session, {"queue_ids": [known.queue.id]})
     candidates = [_candidate(row, levels[row.id], now) for row in serving if row.id in levels]
     return replace(known, candidates=candidates)
 

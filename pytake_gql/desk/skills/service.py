@@ -1,15 +1,19 @@
 from collections.abc import Sequence
+from functools import cache
 from uuid import UUID
 
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from pytake_gql.desk.skills.events import SkillCreated, SkillDeleted, SkillUpdated
 from pytake_gql.desk.skills.models import MemberSkill, Skill
 from pytake_gql.kernel import text
-from pytake_gql.kernel.db import one_of
+from pytake_gql.kernel.db import confined
 from pytake_gql.kernel.errors import Problems, UserErrorCode, not_found, refuse
 from pytake_gql.kernel.events import Changes, change
+from pytake_gql.kernel.frozen import Frozen
 from pytake_gql.kernel.locks import one_at_a_time
 from pytake_gql.kernel.unit_of_work import UnitOfWork
 
@@ -81,12 +85,16 @@ async def skills_of(session: AsyncSession, member_ids: Sequence[UUID]) -> dict[U
 
 async def levels_of(session: AsyncSession, member_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, int]]:
     """Each member's level by skill: what routing compares."""
-    theirs = one_of(col(MemberSkill.member_id), member_ids)
-    statement = select(MemberSkill.member_id, MemberSkill.skill_id, MemberSkill.level).where(theirs)
     found: dict[UUID, dict[UUID, int]] = {id_: {} for id_ in member_ids}
-    for member_id, skill_id, level in await session.execute(statement):
-        found[member_id][skill_id] = level
+    for row in await _levels().rows(session, {"member_ids": list(member_ids)}):
+        found[row.member_id][row.skill_id] = row.level
     return found
+
+
+@cache
+def _levels() -> Frozen:
+    theirs = col(MemberSkill.member_id) == sa.any_(sa.bindparam("member_ids", type_=ARRAY(sa.Uuid())))
+    return Frozen(confined(select(MemberSkill.member_id, MemberSkill.skill_id, MemberSkill.level).where(theirs)))
 
 
 async def require_fit(uow: UnitOfWork, wanted: Sequence[tuple[UUID, int]], level: str, *path: str) -> None:
