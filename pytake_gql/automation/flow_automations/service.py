@@ -118,11 +118,29 @@ async def delete(uow: UnitOfWork, automation_id: UUID) -> FlowAutomation:
 
 
 async def get(uow: UnitOfWork, automation_id: UUID) -> FlowAutomation:
-    """The row, locked after what is under way of it, as those lock who end that; or the refusal NOT_FOUND."""
-    under_way = select(FlowExecution.id).where(
-        FlowExecution.automation_id == automation_id, col(FlowExecution.status).in_(statuses.UNDER_WAY)
+    """The row, locked after all that is under way of it, as those lock who end that; or the refusal NOT_FOUND."""
+    while True:
+        async with uow.session.begin_nested() as attempt:
+            known = await _under_way(uow, automation_id, is_locked=True)
+            row = await _lock(uow, automation_id)
+            if await _under_way(uow, automation_id) <= known:
+                return row
+            # It fired while we waited for it: the savepoint gives the row back, and what has begun comes first.
+            await attempt.rollback()
+
+
+async def _under_way(uow: UnitOfWork, automation_id: UUID, *, is_locked: bool = False) -> set[UUID]:
+    statement = (
+        select(FlowExecution.id)
+        .where(FlowExecution.automation_id == automation_id, col(FlowExecution.status).in_(statuses.UNDER_WAY))
+        .order_by(col(FlowExecution.id))
     )
-    await uow.session.execute(under_way.order_by(col(FlowExecution.id)).with_for_update(key_share=True))
+    if is_locked:
+        statement = statement.with_for_update(key_share=True)
+    return set((await uow.session.execute(statement)).scalars())
+
+
+async def _lock(uow: UnitOfWork, automation_id: UUID) -> FlowAutomation:
     statement = select(FlowAutomation).where(
         FlowAutomation.id == automation_id, col(FlowAutomation.deleted_at).is_(None)
     )
