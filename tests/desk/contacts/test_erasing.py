@@ -127,7 +127,7 @@ async def test_d31_that_and_when_it_took_place_stays_for_reports(desk: Desk) -> 
         assert await session.scalar(select(Member.load).where(Member.id == desk.agent_member.id)) == 0
         said = (await session.execute(select(Message).order_by(col(Message.seq)))).scalars().all()
         assert [(row.author_name, row.due_at) for row in said] == [(None, None), (desk.agent_member.name, None)]
-        entries = (await session.execute(select(AuditEntry))).scalars().all()
+        entries = (await session.execute(select(AuditEntry).order_by(col(AuditEntry.id)))).scalars().all()
     assert [(e.action, e.changes) for e in entries if e.entity_type == "Contact"][-1] == ("contact.erased", {})
 
 
